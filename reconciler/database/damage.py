@@ -31,6 +31,7 @@ from reconciler.database.schema import (
     unit_artifact,
 )
 from reconciler.database.session import Reading, Writing
+from reconciler.database.signatures import REMOVE_UNUSED_SIGNATURES
 from reconciler.database.versions import STREAM, at
 from reconciler.model import Digest
 
@@ -233,6 +234,7 @@ class DamageWrites(Writing):
             number = connection.execute(_COUNT_UNUSED_PAGES).scalar_one()
             if number and not dry_run:
                 connection.execute(_REMOVE_UNUSED_PAGES)
+                connection.execute(REMOVE_UNUSED_SIGNATURES)
         return int(number)
 
     def artifacts_removed(self, digests: Iterable[Digest]) -> None:

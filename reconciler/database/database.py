@@ -25,6 +25,7 @@ from reconciler.database.publications import PublicationReads
 from reconciler.database.publishing import PublicationWrites
 from reconciler.database.resources import ResourceReads, ResourceWrites
 from reconciler.database.runs import RunReads, RunWrites
+from reconciler.database.signatures import SignatureReads
 from reconciler.database.versions import VersionReads
 from reconciler.database.withheld import WithheldReads, WithheldWrites
 from reconciler.errors import StateFault, UsageFault
@@ -42,6 +43,7 @@ class Reader(
     VersionReads,
     MemberReads,
     PublicationReads,
+    SignatureReads,
     WithheldReads,
     LeaseReads,
     RunReads,

@@ -1,11 +1,55 @@
-"""Faults of publishers that emit one path twice."""
+"""Paths that publishers emit twice: how they are found, and what is said of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from sqlalchemy import exists, select
+
+from reconciler.database.bulk import listed, parameter
 from reconciler.database.records import Entry
+from reconciler.database.schema import publication_entry
 from reconciler.errors import PluginFault
+
+_rows = publication_entry.c
+_NEWER = (
+    (_rows.publication_id == parameter("of_publication", _rows.publication_id))
+    & _rows.removed.is_(None)
+    & (_rows.added == parameter("of_number", _rows.added))
+)
+
+CLAIMED = select(_rows.path, _rows.media_type, _rows.group_name).where(
+    _NEWER, _rows.path.in_(listed("paths", _rows.path))
+)
+"""Entries that a publication in preparation has written under some paths."""
+
+
+def _twice() -> Any:
+    """Return the query for paths and media types that a new and an older entry both claim.
+
+    The two belong to different groups, whose names are selected as well.
+    """
+    older = publication_entry.alias()
+    same = (
+        (older.c.publication_id == _rows.publication_id)
+        & (older.c.path == _rows.path)
+        & (older.c.media_type == _rows.media_type)
+    )
+    before = select(older.c.group_name).where(
+        same, older.c.removed.is_(None), older.c.added < _rows.added
+    )
+    # A subquery and no join, which would begin with the older ones: nearly all that there is.
+    both = select(
+        _rows.path,
+        _rows.media_type,
+        before.limit(1).scalar_subquery(),
+        _rows.group_name.label("newer"),
+    )
+    return both.where(_NEWER, exists(before))
+
+
+TWICE = _twice()
 
 
 def repeated_path(entries: Iterable[Entry]) -> PluginFault:

@@ -15,7 +15,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Connection, Engine, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from reconciler.database.bulk import (
@@ -32,9 +32,15 @@ from reconciler.database.columns import to_raw
 from reconciler.database.entry_columns import ENTRY, entry_from, entry_row
 from reconciler.database.immutable_paths import check_promises
 from reconciler.database.lingering import LingeringWrites
-from reconciler.database.path_clashes import path_clash, repeated_path
+from reconciler.database.path_clashes import CLAIMED, TWICE, path_clash, repeated_path
 from reconciler.database.plugins import write_scratchpads
-from reconciler.database.records import Derivation, Entry, GzipPage, PublicationRecord
+from reconciler.database.records import (
+    Derivation,
+    Entry,
+    GzipPage,
+    PublicationRecord,
+    Signature,
+)
 from reconciler.database.schema import (
     page,
     pointer,
@@ -42,6 +48,7 @@ from reconciler.database.schema import (
     publication_emitted,
     publication_entry,
 )
+from reconciler.database.signatures import WRITE_SIGNATURES
 from reconciler.database.withheld import write_verdict, write_withheld
 from reconciler.errors import Conflict, StateFault
 from reconciler.model import Digest, FilterVerdict
@@ -154,38 +161,6 @@ _COMPLETE = (
 )
 
 
-_CLAIMED = select(_rows.path, _rows.media_type, _rows.group_name).where(
-    _OPEN, _rows.added == _NUMBER, _rows.path.in_(listed("paths", _rows.path))
-)
-
-
-def _twice() -> Any:
-    """Return the query for paths and media types that a new and an older entry both claim.
-
-    The two belong to different groups, whose names are selected as well.
-    """
-    older = publication_entry.alias()
-    same = (
-        (older.c.publication_id == _rows.publication_id)
-        & (older.c.path == _rows.path)
-        & (older.c.media_type == _rows.media_type)
-    )
-    before = select(older.c.group_name).where(
-        same, older.c.removed.is_(None), older.c.added < _rows.added
-    )
-    # A subquery and no join, which would begin with the older ones: nearly all that there is.
-    both = select(
-        _rows.path,
-        _rows.media_type,
-        before.limit(1).scalar_subquery(),
-        _rows.group_name.label("newer"),
-    )
-    return both.where(_OPEN, _rows.added == _NUMBER, exists(before))
-
-
-_TWICE = _twice()
-
-
 class PublicationStage:
     """A publication in preparation. One thread at a time.
 
@@ -213,6 +188,7 @@ class PublicationStage:
         self._done = False
         self._groups: dict[str, Sequence[Entry]] = {}
         self._pages: dict[Digest, GzipPage] = {}
+        self._signatures: list[Signature] = []
         self._entries = 0
         self._bytes = 0
         self._withheld: Mapping[Digest, str] | None = None
@@ -226,12 +202,18 @@ class PublicationStage:
         self._withheld = units
 
     def replace_group(
-        self, group: str | None, entries: Sequence[Entry], pages: Mapping[Digest, GzipPage]
+        self,
+        group: str | None,
+        entries: Sequence[Entry],
+        pages: Mapping[Digest, GzipPage],
+        *,
+        signatures: Sequence[Signature] = (),
     ) -> None:
         """Replace all entries of `group`; None stands for entries that belong to no group.
 
-        `pages`: bodies of rendered entries. Raises PluginFault when two groups emit one path; this
-        may happen in a later call, or on completion.
+        `pages`: bodies of rendered entries. `signatures`: new ones that these pages hold. Raises
+        PluginFault when two groups emit one path; this may happen in a later call, or on
+        completion.
         """
         self._groups[_WHOLE if group is None else group] = [
             entry if entry.group == group else msgspec.structs.replace(entry, group=group)
@@ -239,6 +221,7 @@ class PublicationStage:
         ]
         self._pages.update(pages)
         self._note_caching(entries)
+        self._signatures += signatures
         self._entries += len(entries) + 1
         self._bytes += sum(len(body.body) for body in pages.values())
         if self._entries >= _PENDING_ENTRIES or self._bytes >= _PENDING_BYTES:
@@ -266,7 +249,7 @@ class PublicationStage:
             if self._full:
                 connection.execute(_END_REST, values)
                 connection.execute(_FORGET_EMITTED, values)
-            twice = connection.execute(_TWICE, values).all()
+            twice = connection.execute(TWICE, values).all()
             if twice:
                 raise path_clash(*min(twice))
             for repository_id, pads in scratchpads.items():
@@ -325,6 +308,9 @@ class PublicationStage:
         _PAGES(
             connection, [(digest.raw, body.body, body.size) for digest, body in self._pages.items()]
         )
+        WRITE_SIGNATURES(
+            connection, [(each.text.raw, each.signer, each.page.raw) for each in self._signatures]
+        )
         added = {(entry.path, entry.media_type): entry for entry in _flat(self._groups)}
         if len(added) < sum(map(len, self._groups.values())):
             raise repeated_path(_flat(self._groups))
@@ -343,7 +329,8 @@ class PublicationStage:
         _BEGIN(connection, [(id_, number, *entry_row(entry)) for entry in added.values()])
         if self._full:
             _EMITTED(connection, [(id_, group) for group in self._groups])
-        self._groups, self._pages, self._entries, self._bytes = {}, {}, 0, 0
+        self._groups, self._pages, self._signatures = {}, {}, []
+        self._entries = self._bytes = 0
 
     @contextmanager
     def _naming_clashes(self) -> Iterator[None]:
@@ -363,7 +350,7 @@ class PublicationStage:
                         "of_number": self._record.number,
                         "paths": batch,
                     }
-                    for path, media_type, group in connection.execute(_CLAIMED, values):
+                    for path, media_type, group in connection.execute(CLAIMED, values):
                         if (group or _WHOLE) not in self._groups and (path, media_type) in pending:
                             newer = pending[path, media_type]
                             raise path_clash(path, media_type, group, newer) from None

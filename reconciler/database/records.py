@@ -231,6 +231,17 @@ class GzipPage(msgspec.Struct, frozen=True):
     size: int
 
 
+class Signature(msgspec.Struct, frozen=True):
+    """A signature that a page holds.
+
+    `text`: digest of what is signed. `signer`: publisher, key and form of the signature.
+    """
+
+    text: Digest
+    signer: str
+    page: Digest
+
+
 class Derivation(msgspec.Struct, frozen=True):
     """Identity of what a version shows in the place of declared artifacts.
 

@@ -370,6 +370,18 @@ page = Table(
     Column("size", Identity, nullable=False),
 )
 
+# Signatures are made once. `text`: digest of what is signed; `signer`: publisher, key and form of
+# the signature; `page`: the rendered page that holds it.
+signature = Table(
+    "signature",
+    metadata,
+    Column("text", LargeBinary, nullable=False),
+    Column("signer", Text, nullable=False),
+    Column("page", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("text", "signer"),
+    **_CLUSTERED,
+)
+
 # What is served now.
 pointer = Table(
     "pointer",

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from reconciler.database import Reader
@@ -25,7 +27,11 @@ from reconciler.engine.planning.recorded_rules import (
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeouts, Watchdog
 from reconciler.engine.plugin_calls.conduits import unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
-from reconciler.engine.run.fingerprints import fingerprints
+from reconciler.engine.run.fingerprints import (
+    SecretFingerprints,
+    fingerprints,
+    option_secrets,
+)
 from reconciler.engine.run.first_sights import FirstSights
 from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience, leased
 from reconciler.engine.run.progress import Progress, SilentProgress
@@ -112,7 +118,7 @@ class Engine:
         return (await self._plan(desired, options)).plan
 
     async def _plan(self, desired: DesiredState, options: PlanOptions) -> RuledPlan:
-        register_secrets(desired.secrets())
+        register_secrets(chain(desired.secrets(), option_secrets(desired)))
         self._measurements.begin()
         self._first_sights.begin()
         session = self._session()
@@ -152,7 +158,7 @@ class Engine:
             desired = read(actual)
         else:
             desired = declared.beside(self._recorded(declared, actual).desired)
-        register_secrets(desired.secrets())
+        register_secrets(chain(desired.secrets(), option_secrets(desired)))
         return await explain(
             session,
             desired,
@@ -191,7 +197,7 @@ class Engine:
         session = self._session().for_writing(self._database.writer())
         actual = await asyncio.to_thread(session.reader.actual_state)
         desired = read(actual)
-        register_secrets(desired.secrets())
+        register_secrets(chain(desired.secrets(), option_secrets(desired)))
         repair = Repair(session, desired)
         mended = await repair.run()
         await repair.render_anew(result.damaged_pages, actual, result=mended)
@@ -242,6 +248,7 @@ class Engine:
             watch=self._watch,
             first_sights=self._first_sights,
             patience=self._patience,
+            secrets=SecretFingerprints(partial(self._home.key, create=False)),
         )
 
     async def apply(

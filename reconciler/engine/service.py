@@ -10,12 +10,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, M
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from reconciler.database import ArtifactOrigin, Database, Writer
 from reconciler.engine.planning.recorded_rules import ReadRecorded
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.plugin_calls.worker_pool import WorkerPool, WorkerSlot
+from reconciler.engine.run.fingerprints import SecretFingerprints
 from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience
 from reconciler.engine.session.disabled_plugins import unusable_error
 from reconciler.engine.session.home import Home
@@ -399,6 +401,7 @@ class Service:
             watch=slot.watch,
             in_thread=slot.in_thread,
             patience=self._patience,
+            secrets=SecretFingerprints(partial(self._home.key, create=False)),
         )
         state = self._read_recorded(writer.actual_state(), registry, self._overrides)
         return Uploads(session, state.desired, state.faults)

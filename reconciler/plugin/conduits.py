@@ -184,6 +184,26 @@ class ValidateConduit(Scratchpads, Protocol):
         ...
 
 
+class Signer(Protocol):
+    """Signs texts with one key, in one form."""
+
+    @property
+    def identity(self) -> str:
+        """Fingerprint of the key, and the form of the signature: `<fingerprint> clearsigned`.
+
+        With the text it tells whether a signature exists already. Up to 255 printable characters,
+        and no part of the key that is secret.
+        """
+        ...
+
+    def sign(self, text: bytes, moment: datetime) -> bytes:
+        """Return what is served: the signed text, or a signature apart from it.
+
+        `moment`: when the signature is made, in UTC: the moment of the version.
+        """
+        ...
+
+
 class Output(Protocol):
     """Files of one group of a publication; they replace the group's earlier files."""
 
@@ -195,6 +215,22 @@ class Output(Protocol):
         Several media types per path are negotiated; the first emitted is the default. `aliases`:
         further types that may be asked for and get this one. Rendering must depend on nothing but
         the version and the options.
+        """
+        ...
+
+    def signed_page(
+        self,
+        path: str,
+        text: bytes,
+        media_type: str,
+        *,
+        signer: Signer,
+        aliases: tuple[str, ...] = (),
+    ) -> None:
+        """Emit what `signer` makes of `text`, as a page.
+
+        A text is signed once with a key, and the signature is kept for as long as a publication
+        shows it: `signer.sign` is not called again for what was signed before.
         """
         ...
 

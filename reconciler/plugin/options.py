@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -201,6 +202,17 @@ class Located:
         return os.environ.get(name)
 
 
+def _with_content(located: Located) -> str:
+    """Return a path as what is recorded of options has it, with the digest of the file, if any."""
+    if not located.path.is_file():  # a folder, a pipe, or nothing
+        return located.written
+    try:
+        with located.path.open("rb") as file:
+            return f"{located.written} sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError:
+        return located.written
+
+
 def ask(question: Callable[[Reach], str | None], reach: Reach | None) -> str | None:
     """Return the answer of the reach of a manifest; None without one. Raises OptionFault."""
     try:
@@ -229,10 +241,11 @@ def _located(text: object, info: ValidationInfo) -> Located:
 LocatedPath = Annotated[
     Located,
     PlainValidator(_located),
-    PlainSerializer(lambda located: located.written, return_type=str),
+    PlainSerializer(_with_content, return_type=str),
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
 """An option's type: `requirements.txt` in the manifest, a Located in Python.
 
-The plugin checks whether the file exists.
+The plugin checks whether the file exists. What a file holds counts as configuration: where it
+changed, the source is read again, and the publication is rendered again.
 """

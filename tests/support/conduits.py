@@ -28,6 +28,7 @@ from reconciler.plugin import (
     Page,
     Part,
     PluginCallConfiguration,
+    Signer,
     StoredArtifact,
     StoredUnit,
     Unit,
@@ -35,6 +36,8 @@ from reconciler.plugin import (
 )
 
 BASE = "https://index.example.org/simple/"
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def page(
@@ -265,7 +268,7 @@ class FakeUploadConduit(FakePads, FakeMembers):
         self.options = options
         self.config = PluginCallConfiguration({}, {}, {})
         self.repository = FakeRepository()
-        self.received_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        self.received_at = MOMENT
         self.publication = "trial"
         self._importer = importer
 
@@ -291,6 +294,17 @@ class FakeOutput:
         self.pages[path, media_type] = body
         for alias in aliases:
             self.aliases[path, alias] = media_type
+
+    def signed_page(
+        self,
+        path: str,
+        text: bytes,
+        media_type: str,
+        *,
+        signer: Signer,
+        aliases: tuple[str, ...] = (),
+    ) -> None:
+        self.page(path, signer.sign(text, MOMENT), media_type, aliases=aliases)
 
     def file(self, path: str, sha256: str, media_type: str = "application/octet-stream") -> None:
         assert path not in self.files, f"{path} emitted twice"

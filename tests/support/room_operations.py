@@ -19,6 +19,7 @@ from reconciler.database import (
     GzipPage,
     PublicationStage,
     ServedPublication,
+    Signature,
     StagedGroup,
     StagedMember,
 )
@@ -88,7 +89,8 @@ def _replace(stage: PublicationStage, number: int, note: bytes) -> None:
     """
     entries = [_file(number, 0), _page(number, note)]
     pages = {Digest.of(note): GzipPage(bytes(4 * MIB), len(note))}
-    stage.replace_group(group_name(number), entries, pages)
+    signed = [Signature(digest, "lines: key", digest) for digest in pages]
+    stage.replace_group(group_name(number), entries, pages, signatures=signed)
 
 
 def publish_one(state: LargeState) -> None:
@@ -304,6 +306,7 @@ def content(state: LargeState) -> None:
     writer.known_sizes(_ARTIFACTS)
     writer.artifact_origins(_ARTIFACTS[0])
     writer.origins_of(_ARTIFACTS)
+    writer.signed(Digest.of(b"text"), "lines: key")
     writer.first_sights(_ARTIFACTS)
     writer.record_first_sights({_ARTIFACTS[0]: NOW})
     unit = a_unit(_FIRST, "stored.bin", artifact=True)

@@ -5,6 +5,7 @@ The importer `lines` declares and reads, `records` syncs, `copies` also copies.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import (
     AsyncIterator,
     Callable,
@@ -14,6 +15,8 @@ from collections.abc import (
 )
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from secrets import token_hex
 from typing import Any
 
 from reconciler.plugin import (
@@ -26,6 +29,7 @@ from reconciler.plugin import (
     Group,
     GroupedUnit,
     Importer,
+    LocatedPath,
     Metadata,
     Options,
     PluginCallConfiguration,
@@ -33,6 +37,7 @@ from reconciler.plugin import (
     Publisher,
     ReadConduit,
     Refused,
+    Secret,
     StoredUnit,
     SyncConduit,
     TraceStep,
@@ -71,9 +76,27 @@ class LineRules(Options):
 
 
 class LinePages(Options):
-    """`dated`: keys of which a publication shows when they were first seen."""
+    """Options of a publication.
+
+    `dated`: keys of which it shows when they were first seen; `note`: a file that it shows; `key`:
+    signs its list of groups.
+    """
 
     dated: tuple[str, ...] = ()
+    note: LocatedPath | None = None
+    key: Secret | None = None
+
+
+class OneTimeSigner:
+    """Makes another signature each time: which one is shown tells how often it was made."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+        self.identity = f"{sha256(self._key).hexdigest()} detached"
+
+    def sign(self, text: bytes, moment: datetime) -> bytes:
+        mac = hmac.new(self._key, text, "sha256").hexdigest()
+        return f"{mac} {moment.isoformat()} {token_hex(8)}".encode()
 
 
 @dataclass
@@ -367,6 +390,12 @@ def line_publisher(id: str) -> type[Publisher]:
                     ):
                         output.file(f"{name}/{artifact.path}", artifact.sha256, "text/plain")
             with conduit.whole_repository() as output:
-                output.page("index/", "\n".join(conduit.groups()).encode(), "text/plain")
+                listing = "\n".join(conduit.groups()).encode()
+                output.page("index/", listing, "text/plain")
+                if key := conduit.options.key:
+                    signer = OneTimeSigner(key.reveal())
+                    output.signed_page("index.sig", listing, "text/plain", signer=signer)
+                if note := conduit.options.note:
+                    output.page("note", note.path.read_bytes(), "text/plain")
 
     return LinePublisher

@@ -352,6 +352,7 @@ class PublicationPlanner:
             filtered=filtered,
             derivation=release.derivation,
             first_seen=release.first_seen,
+            secrets=self._session.secrets.shown_by(publication, self._actual),
         ):
             return "it is rendered differently now"
         if release.more_to_show:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from reconciler.database import Entry, GzipPage, PublicationStage
+from reconciler.database import Entry, GzipPage, PublicationStage, Signature
 from reconciler.engine.plugin_calls.conduits import CallScope, ScratchpadConduit
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
+from reconciler.engine.publishing.signatures import Signatures
 from reconciler.engine.publishing.version_view import VersionView
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.errors import PluginFault
 from reconciler.model import Digest, Publication, StoredUnit, safe_path
-from reconciler.plugin import Output, PluginCallConfiguration, RepositoryInfo
+from reconciler.plugin import Output, PluginCallConfiguration, RepositoryInfo, Signer
 
 GZIP_LEVEL = 6  # beyond it pages grow slower to make than smaller to send
 MAX_MEDIA_TYPE_LENGTH = 255
@@ -39,8 +40,10 @@ class PublishConduit(ScratchpadConduit):
         repository: RepositoryInfo,
         scratchpads: ScratchpadSession,
         alive: Callable[[], None],
+        signatures: Signatures,
     ) -> None:
         super().__init__(scratchpads, f"publisher:{publication.publisher}", alive)
+        self._signatures = signatures
         self._stage = stage
         self._view = view
         self._options = publication.options
@@ -128,14 +131,15 @@ class PublishConduit(ScratchpadConduit):
         output = PageOutput(
             name,
             {artifact.sha256: artifact.size for unit in units for artifact in unit.artifacts},
-            self._alive,
+            signed=self._signatures,
+            alive=self._alive,
         )
         try:
             yield output
         finally:
             output.close()
         self._check_open()
-        self._stage.replace_group(name, output.entries, output.pages)
+        self._stage.replace_group(name, output.entries, output.pages, signatures=output.signatures)
         self._finished.add(name)
         reached(Checkpoint.PAGE_RENDERED)
 
@@ -146,20 +150,28 @@ class PageOutput(CallScope):
     Args:
         name: The group; None: files of the publication as a whole.
         sizes: Sizes of the artifacts that the group may link to, by sha256.
+        signed: Makes signatures, or finds those that were made before.
     """
 
     conduit = "Output"
 
     def __init__(
-        self, name: str | None, sizes: dict[str, int | None], alive: Callable[[], None]
+        self,
+        name: str | None,
+        sizes: dict[str, int | None],
+        *,
+        signed: Signatures,
+        alive: Callable[[], None],
     ) -> None:
         super().__init__(alive)
+        self._signed = signed
         self._label = _label(name)
         self._name = name
         self._sizes = sizes
         self._types: dict[str, list[str]] = {}
         self.entries: list[Entry] = []
         self.pages: dict[Digest, GzipPage] = {}
+        self.signatures: list[Signature] = []
 
     def page(
         self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()
@@ -174,6 +186,20 @@ class PageOutput(CallScope):
         if digest not in self.pages:
             self.pages[digest] = GzipPage(gzip.compress(body, GZIP_LEVEL, mtime=0), len(body))
         self._emit(path, media_type, digest, size=len(body), page=True, aliases=tuple(aliases))
+
+    def signed_page(
+        self,
+        path: str,
+        text: bytes,
+        media_type: str,
+        *,
+        signer: Signer,
+        aliases: tuple[str, ...] = (),
+    ) -> None:
+        self._check(path, (media_type, *aliases))
+        body, signature = self._signed.of(path, text, signer)
+        self.page(path, body, media_type, aliases=aliases)
+        self.signatures.append(signature)
 
     def file(self, path: str, sha256: str, media_type: str = "application/octet-stream") -> None:
         self._check(path, (media_type,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -62,6 +63,7 @@ class ReleaseTarget:
         derivation: Identity of the derived artifacts that it should show.
         first_seen: Identity of the first sights that it should show as dates; None where none is.
         refusal: (message, hint) of the guard that forbids it, or None.
+        secrets: Fingerprints of the secrets in the publisher's options.
     """
 
     publication: Publication
@@ -72,6 +74,7 @@ class ReleaseTarget:
     derivation: Derivation = field(default_factory=Derivation)
     first_seen: Digest | None = None
     refusal: tuple[str, str] | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def differs(self) -> bool:
@@ -105,11 +108,15 @@ def publication_digest(
     filtered: FilterVerdict,
     derivation: Derivation,
     first_seen: Digest | None,
+    secrets: Mapping[str, str],
 ) -> Digest:
     """Return the identity of what is served: a version without withheld units, as rendered.
 
     It covers the publisher, its options and settings and the revision of its output, the derived
     artifacts that are shown, and the first sights that are shown as dates.
+
+    Args:
+        secrets: Fingerprints of the secrets in the publisher's options.
     """
     publisher: Any = registry.publisher(publication.publisher).cls
     settings = settings_digest(publication.config, publication.options)
@@ -123,6 +130,7 @@ def publication_digest(
             *([str(derivation.digest)] if derivation.digest else []),
             *([f"first seen {first_seen}"] if first_seen else []),
             *([[str(settings)]] if settings else []),
+            *([dict(secrets)] if secrets else []),
         ]
     )
 
@@ -155,6 +163,7 @@ def release_target(
             )
     ArtifactDeriver(session).examine(version)
     derivation = current_derivation(session.reader, current, version)
+    secrets = session.secrets.shown_by(publication, actual)
     identify = partial(
         publication_digest,
         session.registry,
@@ -162,6 +171,7 @@ def release_target(
         version.digest,
         filtered=filtered.summary,
         derivation=derivation,
+        secrets=secrets,
     )
     undated = FirstSeenUnits(session, publication)
     first_seen = recorded_first_seen(session.writer, undated, current)
@@ -169,7 +179,7 @@ def release_target(
         first_seen = undated.digest(version)
     digest = identify(first_seen=first_seen)
     return ReleaseTarget(
-        publication, current, version, filtered, digest, derivation, first_seen, refusal
+        publication, current, version, filtered, digest, derivation, first_seen, refusal, secrets
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from reconciler.engine.plugin_lifecycle.plugin_uses import owner_of
 from reconciler.engine.publishing.first_seen_units import FirstSeenUnits
 from reconciler.engine.publishing.publish_conduit import PublishConduit
 from reconciler.engine.publishing.release_target import ReleaseTarget, publication_digest
+from reconciler.engine.publishing.signatures import Signatures
 from reconciler.engine.publishing.version_view import VersionView, withheld_units
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.session.session import WritingSession
@@ -94,6 +96,13 @@ class _PublisherCall:
             partial(session.writer.scratchpad, target.version.repository_id)
         )
 
+    def _moment(self) -> datetime:
+        """Return the moment of the version: signatures of one text are made at one time."""
+        version = self._target.version
+        record = self._session.writer.version(version.repository_id, version.number)
+        assert record is not None
+        return record.created_at
+
     def run(self, stage: PublicationStage, view: VersionView) -> None:
         """Have the publisher emit the files of every group that differs."""
         with self._session.watch(self._name) as alive:
@@ -131,6 +140,7 @@ class _PublisherCall:
             ),
             scratchpads=self._scratchpads,
             alive=alive,
+            signatures=Signatures(self._session.writer, publication.publisher, self._moment),
         )
 
     def _publish(self, conduit: PublishConduit) -> None:
@@ -166,6 +176,7 @@ def _rendering(session: WritingSession, target: ReleaseTarget) -> _Rendering:
         filtered=last.verdict,
         derivation=last.derivation,
         first_seen=last.first_seen,
+        secrets=target.secrets,
     )
     if not (same_repository and same_rendering):
         return _Rendering(None, withheld, withheld_before)

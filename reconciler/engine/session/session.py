@@ -12,6 +12,7 @@ from reconciler.database import Reader, Writer
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeouts
 from reconciler.engine.plugin_calls.conduits import CallWatch, unwatched
 from reconciler.engine.plugin_calls.workdirs import Workdirs
+from reconciler.engine.run.fingerprints import SecretFingerprints
 from reconciler.engine.run.first_sights import FirstSights
 from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience
 from reconciler.engine.run.progress import Progress, SilentProgress
@@ -37,6 +38,7 @@ class Session:
         in_flight: Artifacts that are being fetched right now, by any repository of the run.
         first_sights: When artifacts were first seen that have no date of their own.
         patience: How long the run waits for leases of others.
+        secrets: Fingerprints of secrets, under the key of the home.
     """
 
     reader: Reader
@@ -54,6 +56,7 @@ class Session:
     in_flight: InFlight = field(default_factory=InFlight)
     first_sights: FirstSights = field(default_factory=FirstSights)
     patience: LeasePatience = NO_PATIENCE
+    secrets: SecretFingerprints = field(default_factory=SecretFingerprints)
 
     def for_writing(self, writer: Writer) -> WritingSession:
         """Return the same session, with `writer` as its database."""

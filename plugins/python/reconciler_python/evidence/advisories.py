@@ -14,13 +14,14 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
+    field_serializer,
     model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from reconciler.plugin import LocatedPath, OptionFault, Options
+from reconciler.plugin import Located, LocatedPath, OptionFault, Options
 from reconciler_python.evidence.osv_dump import Dump, open_dump
 from reconciler_python.evidence.osv_files import is_dump
 from reconciler_python.evidence.osv_records import Advisory
@@ -68,6 +69,11 @@ class OsvRules(Options):
         cls, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return {"anyOf": [{"type": "string", "minLength": 1}, handler(core)]}
+
+    @field_serializer("path")
+    def _named(self, path: Located) -> str:
+        """Serialise as written: the content has a digest of its own, below."""
+        return path.written
 
     @model_serializer(mode="wrap")
     def _with_content(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -78,6 +78,14 @@ def upgrade() -> None:
     )
     _count_units()
     _find_extractable_units()
+    op.create_table(
+        "signature",
+        sa.Column("text", sa.LargeBinary(), nullable=False),
+        sa.Column("signer", sa.Text(), nullable=False),
+        sa.Column("page", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("text", "signer", name=op.f("pk_signature")),
+        sqlite_with_rowid=False,
+    )
     op.drop_index("ix_source_group_withdrawn", "source_group")
     withdrawn = sa.text("validator IN ('withdrawn', 'withdrawn and gone')")
     op.create_index(
