@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli import output, settings
+from reconciler.errors import UsageFault
 
 NAME = "serve"
 
@@ -16,6 +17,14 @@ def command(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="Address or network of a proxy: its `X-Forwarded-Host`, `-Proto` and `-Prefix` are"
+            " believed for pages that say where they are served. May be repeated.",
+        ),
+    ] = None,
     lock_timeout: settings.LockTimeoutOption = "0",
     home: settings.HomeOption = None,
 ) -> int:
@@ -29,6 +38,7 @@ def command(
     from reconciler.cli.serve_adapter import application
     from reconciler.serve import serve
 
+    proxies = _networks(trusted_proxy or [])
     # opened once for writing: a server that starts before the first apply has a database to watch
     service = settings.service(home, lock_timeout)
     for problem in service.unauthenticated_uploaders():
@@ -38,7 +48,11 @@ def command(
     asyncio.run(service.close())
     serve(
         partial(
-            application, settings.home(home), settings.plugins(), settings.patience(lock_timeout)
+            application,
+            settings.home(home),
+            settings.plugins(),
+            settings.patience(lock_timeout),
+            trusted_proxies=proxies,
         ),
         host=host,
         port=port,
@@ -46,3 +60,17 @@ def command(
         on_ready=lambda url: output.note(f"serving on {url}/"),
     )
     return 0
+
+
+def _networks(texts: list[str]) -> tuple[str, ...]:
+    from ipaddress import ip_network
+
+    for text in texts:
+        try:
+            ip_network(text)
+        except ValueError:
+            raise UsageFault(
+                f"`--trusted-proxy {text}` is no address and no network",
+                hint="`127.0.0.1`, `10.0.0.0/8` or `fd00::/8`",
+            ) from None
+    return tuple(texts)

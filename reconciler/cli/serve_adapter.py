@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,13 +29,19 @@ INCOMING_FOLDER = "arriving"
 
 
 def application(
-    home: Home, plugins: PluginSettings, patience: LeasePatience = NO_PATIENCE
+    home: Home,
+    plugins: PluginSettings,
+    patience: LeasePatience = NO_PATIENCE,
+    *,
+    trusted_proxies: Sequence[str] = (),
 ) -> Application:
     """Build the ASGI application over a home.
 
     The plugins were validated before the workers started.
     """
-    return assembled(home, Registry(settings=plugins), patience=patience)
+    return assembled(
+        home, Registry(settings=plugins), patience=patience, trusted_proxies=trusted_proxies
+    )
 
 
 def assembled(
@@ -45,6 +51,7 @@ def assembled(
     limits: CallLimits | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     patience: LeasePatience = NO_PATIENCE,
+    trusted_proxies: Sequence[str] = (),
 ) -> Application:
     """Build the ASGI application over a home, with these plugins.
 
@@ -65,6 +72,7 @@ def assembled(
         uploads=Uploads(ServiceReceiver(service), folder),
         on_demand=OnDemand(service, store, folder),
         on_close=service.close,
+        trusted_proxies=trusted_proxies,
     )
 
 

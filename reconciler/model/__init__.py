@@ -4,6 +4,14 @@ Comes in: nothing. Goes out: values that can be compared, hashed, sorted and pri
 know: files, clocks, networks, SQL, YAML, any packaging format.
 """
 
+from reconciler.model.base_url import (
+    BASE_URL_PLACEHOLDER,
+    base_url,
+    holds_placeholder,
+    is_host,
+    is_prefix,
+    with_base_url,
+)
 from reconciler.model.content import (
     EMPTY_VERSION,
     Artifact,
@@ -71,6 +79,7 @@ from reconciler.model.text import counted_noun, pluralize
 __all__ = [
     "ADDITIVE",
     "ANY_HOST",
+    "BASE_URL_PLACEHOLDER",
     "DEFAULT_MAX_SIZE",
     "EMPTY_VERSION",
     "GRACE",
@@ -122,6 +131,7 @@ __all__ = [
     "Unit",
     "Uploader",
     "artifact_digest",
+    "base_url",
     "bucket_digest",
     "bucket_of",
     "canonical",
@@ -130,12 +140,16 @@ __all__ = [
     "declared_size",
     "decode_digest",
     "group_digest",
+    "holds_placeholder",
     "identify",
     "is_hex_digest",
+    "is_host",
+    "is_prefix",
     "is_usable_name",
     "name_fault",
     "pluralize",
     "safe_path",
     "stored_unit",
     "version_digest",
+    "with_base_url",
 ]

@@ -9,8 +9,9 @@ manifests, how anything came to be published.
 Published content is the hot path, a bare ASGI callable: `content_request` reads the scope;
 `catalogue` finds the publication and what is at the path (in memory, or by a look-up in a worker
 thread); `representation` picks a media type and a coding by `negotiation`; `conditional_requests`
-says whether a 304 or a part is enough; `delivery` sends it; `on_demand` fetches what the store does
-not have; `redirects` suggests another path where there is nothing; `folder_lists` shows what a
+says whether a 304 or a part is enough; `public_addresses` says under which address a client sees
+what it asked for, for pages that say it; `delivery` sends it; `on_demand` fetches what the store
+does not have; `redirects` suggests another path where there is nothing; `folder_lists` shows what a
 folder without a page holds.
 
 Everything else is Starlette: `routes` is the table, `root_page` what stands at `/`, `uploads` what

@@ -5,8 +5,8 @@ mark of the database, which costs nothing: what was committed before the request
 response, whichever worker committed it, so that no page is older than one that a client has seen.
 Where there is no mark, and in case one was missed, the database is asked twice a second. A
 publication that moved gets a new `Mount`, and what was found below the old one is dropped; requests
-that hold a resource of the old one may finish with it. A file that lingers is looked up each time:
-its grace ends without a new generation.
+that hold a resource of the old one may finish with it. What lingers is looked up each time: it ends
+without a new generation.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from typing import Any, BinaryIO, TypeVar
 from reconciler.database.generation import NO_MARK, Mark
 from reconciler.database.records import ServedPublication
 from reconciler.errors import StateFault
-from reconciler.model import Digest, safe_path
+from reconciler.model import Digest, safe_path, with_base_url
 from reconciler.serve.bounded_cache import BoundedCache
 from reconciler.serve.folder_lists import folder_list
 from reconciler.serve.ports import Files, Publications
-from reconciler.serve.representation import Representation, Resource
+from reconciler.serve.representation import BodyKey, Representation, Resource
 from reconciler.serve.verified_files import AT_ONCE, ReportDamage, StoredFile, VerifiedFiles
 
 CHECK_EVERY = 0.5  # seconds between two reads of the generation where no mark moves
@@ -43,6 +43,7 @@ KEPT_LIST_BYTES = 4 * 1024 * 1024
 LIST_WEIGHT = 200  # bytes of an empty list, with its path
 MAX_NAMES = 5_000  # of a folder in its list
 LOOKUP_THREADS = 4
+ADDRESSED_LEVEL = 6  # of gzip, for pages that say their address: once for each address
 UNSEEN = object()
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class Catalogue:
         self._due = 0.0
         self._present: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_PATHS)
         self._absent: BoundedCache[str, PublishedPath] = BoundedCache(KEPT_ABSENT)
-        self._bodies: BoundedCache[tuple[bytes, bool], bytes] = BoundedCache(kept_bytes, len)
+        self._bodies: BoundedCache[BodyKey, bytes] = BoundedCache(kept_bytes, len)
         self._lists = _new_lists()
         self._running: dict[Hashable, asyncio.Future[Any]] = {}
 
@@ -307,7 +308,8 @@ class Catalogue:
                 f"the page `{entry.path}` ({entry.digest.short}) is missing from the database",
                 hint="`reconciler repair` renders it anew",
             )
-        if representation.gzip and (entry.size or 0) > AT_ONCE:
+        address = representation.address
+        if address is None and representation.gzip and (entry.size or 0) > AT_ONCE:
             return packed  # its checksum is the client's to compare
         try:
             body = gzip.decompress(packed)
@@ -318,6 +320,9 @@ class Catalogue:
                 f"the page `{entry.path}` ({entry.digest.short}) is damaged in the database",
                 hint="`reconciler repair` renders it anew",
             )
+        if address is not None:
+            body = with_base_url(body, address)
+            return gzip.compress(body, ADDRESSED_LEVEL, mtime=0) if representation.gzip else body
         return packed if representation.gzip else body
 
     def _read_file(self, representation: Representation) -> bytes:

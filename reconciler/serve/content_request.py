@@ -24,6 +24,7 @@ class ContentRequest:
     path: decoded, below the root path of the server.
     files_by_path: the server sends a file by itself when it is given a path.
     conditions: None for the plain request that nearly all are.
+    scope: as the server gave it.
     """
 
     __slots__ = (
@@ -35,9 +36,11 @@ class ContentRequest:
         "method",
         "path",
         "query",
+        "scope",
     )
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
+        self.scope = scope
         self.method: str = scope["method"]
         self.head = self.method == "HEAD"
         self.query: bytes = scope["query_string"]

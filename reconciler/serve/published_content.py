@@ -10,8 +10,11 @@ from reconciler.serve.catalogue import Catalogue, PublishedPath
 from reconciler.serve.content_request import ContentRequest
 from reconciler.serve.delivery import Delivery
 from reconciler.serve.on_demand import OnDemand
+from reconciler.serve.public_addresses import PublicAddresses
 from reconciler.serve.redirects import PathSuggestions
 from reconciler.serve.responses import Send, send_page, send_text
+
+NO_ADDRESS = "this page says where it is served, and what the request says of that is no address"
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +23,15 @@ class PublishedContent:
     """Responses to `GET` and `HEAD` below the path of a publication."""
 
     def __init__(
-        self, catalogue: Catalogue, on_demand: OnDemand | None, suggestions: PathSuggestions
+        self,
+        catalogue: Catalogue,
+        on_demand: OnDemand | None,
+        suggestions: PathSuggestions,
+        *,
+        addresses: PublicAddresses,
     ) -> None:
         self._catalogue = catalogue
+        self._addresses = addresses
         self._suggestions = suggestions
         self._delivery = Delivery(catalogue, on_demand)
 
@@ -58,6 +67,12 @@ class PublishedContent:
             await self._respond_missing(request, send, location)
             return True
         representation = location.resource.choose(request.accept, request.accept_encoding)
+        if representation.entry.addressed:
+            address = self._addresses.of(request.scope, location.mount.served)
+            if address is None:
+                await send_text(request, send, 400, text=NO_ADDRESS)
+                return True
+            representation = representation.at(address)
         await self._delivery.deliver(
             request,
             send,

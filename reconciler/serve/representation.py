@@ -9,29 +9,43 @@ from time import time
 from typing import Any
 
 from reconciler.database.records import Entry, ServedContent
+from reconciler.model import Digest
 from reconciler.serve.negotiation import accepts_gzip, choose
+from reconciler.serve.public_addresses import PublicAddress
 
 Header = tuple[bytes, bytes]
 Message = dict[str, Any]
+BodyKey = tuple[bytes, bool, str | None]
+"""Digest of the published bytes, whether they are compressed, and the address that they say."""
 
 REMEMBERED_CHOICES = 16  # (Accept, Accept-Encoding) pairs of one path; clients come in few kinds
 LONGEST_CHOICE = 1024  # bytes of both headers; longer ones would hold up every other request
 
-# Caching follows the name. A body never changes at a path that holds its digest. All else is asked
-# for again each time, which costs a 304: what was published a moment ago is seen at once, also by
-# pip from 26.2 on, which otherwise trusts its cache.
+# `is_immutable` says what this is for. All else is asked for again each time, which costs a 304:
+# what was published a moment ago is seen at once, also by pip from 26.2 on, which otherwise trusts
+# its cache.
 REVALIDATE = (b"cache-control", b"no-cache")
 IMMUTABLE = (b"cache-control", b"public, max-age=31536000, immutable")
 KEPT_BY_304 = (b"cache-control", b"etag", b"last-modified", b"vary")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
-class Representation:
-    """An entry in one coding.
+def is_immutable(entry: Entry) -> bool:
+    """Return True where no other body ever comes under the path: the one rule for it.
 
-    etag: differs between codings, as the bytes do. key: of the body in memory. modified: seconds
-    since 1970; no other body of the path has the same. A response says so once the moment is over:
-    no date may lie in the future (RFC 9110, 8.8.2.1).
+    That is a path that holds the digest of its bytes, or of which the publisher promised it, to
+    which the core holds it. A page that says where it is served has as many bodies as addresses.
+    """
+    return not entry.addressed and (entry.immutable or entry.digest.hex in entry.path)
+
+
+class Representation:
+    """An entry in one coding, at one address if it says where it is served.
+
+    etag: differs between codings and addresses, as the bytes do. key: of the body in memory.
+    modified: seconds since 1970; no other body of the path has the same; None where addresses make
+    several. A response says so once the moment is over: no date may lie in the future (RFC 9110,
+    8.8.2.1).
     """
 
     __slots__ = (
@@ -39,6 +53,8 @@ class Representation:
         "_headers",
         "_length",
         "_start",
+        "_vary",
+        "address",
         "entry",
         "etag",
         "gzip",
@@ -46,16 +62,34 @@ class Representation:
         "modified",
     )
 
-    def __init__(self, entry: Entry, *, modified: int, gzip: bool, vary: bytes) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        *,
+        modified: int | None,
+        gzip: bool,
+        vary: bytes,
+        address: str | None = None,
+    ) -> None:
         self.entry = entry
         self.modified = modified
         self.gzip = gzip
-        self.key = (entry.digest.raw, gzip)
-        self.etag = f'"{entry.digest.hex}{"-gzip" if gzip else ""}"'
+        self.address = address
+        self.key: BodyKey = (entry.digest.raw, gzip, address)
+        place = "" if address is None else f"-{Digest.of(address.encode()).hex[:16]}"
+        self.etag = f'"{entry.digest.hex}{place}{"-gzip" if gzip else ""}"'
         self._headers = [(b"etag", self.etag.encode()), *_headers(entry, gzip, vary)]
-        self._dated = False
+        self._vary = vary
+        self._dated = modified is None
         self._start: Message | None = None
         self._length: int | None = None
+
+    def at(self, address: PublicAddress) -> Representation:
+        """Return the same with the address that a page says."""
+        vary = b", ".join(filter(None, (self._vary, address.vary)))
+        return Representation(
+            self.entry, modified=None, gzip=self.gzip, vary=vary, address=address.url
+        )
 
     def start(self, length: int | None) -> Message:
         """Return the start of a whole response.
@@ -97,7 +131,7 @@ class Representation:
         return start(304, (header for header in headers if header[0] in KEPT_BY_304))
 
     def _dated_headers(self) -> list[Header]:
-        if not self._dated and self.modified <= time():
+        if not self._dated and self.modified is not None and self.modified <= time():
             date = formatdate(self.modified, usegmt=True)
             self._headers.append((b"last-modified", date.encode()))
             self._dated = True
@@ -107,7 +141,7 @@ class Representation:
 class Resource:
     """The representations of a path, in order of emission.
 
-    lingers: a version dropped the path; it stays for the grace of its publication alone.
+    lingers: a version dropped the path; it stays for a while alone.
     """
 
     __slots__ = ("_choices", "_entries", "_modified", "_variants", "_vary", "lingers")
@@ -175,7 +209,7 @@ def _headers(entry: Entry, gzip: bool, vary: bytes) -> list[Header]:
     if media_type.startswith("text/") and "charset" not in media_type:
         media_type += "; charset=utf-8"
     headers = [(b"content-type", media_type.encode("latin-1", "replace")), NOSNIFF]
-    headers.append(IMMUTABLE if entry.digest.hex in entry.path else REVALIDATE)
+    headers.append(IMMUTABLE if is_immutable(entry) else REVALIDATE)
     if vary:
         headers.append((b"vary", vary))
     if gzip:

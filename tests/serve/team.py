@@ -38,8 +38,11 @@ def fill(published: Published, served: ServedPublication) -> None:
     published.file(served, "files/alpha-2.whl", LARGE)
 
 
-def application(published: Published, **more: float) -> Application:
-    return Application(Catalogue(published, published, check_every=more.get("check_every", 0)))
+def application(
+    published: Published, *, trusted: tuple[str, ...] = (), **more: float
+) -> Application:
+    catalogue = Catalogue(published, published, check_every=more.get("check_every", 0))
+    return Application(catalogue, trusted_proxies=trusted)
 
 
 def ask(

@@ -45,6 +45,23 @@ def test_only_a_path_with_the_digest_of_its_bytes_is_immutable(
 
 
 @pytest.mark.parametrize(
+    ("immutable", "addressed", "promise"),
+    [
+        (True, False, IMMUTABLE),
+        (False, False, REVALIDATED),
+        (True, True, REVALIDATED),  # it has as many bodies as addresses
+    ],
+)
+def test_a_publisher_may_promise_it_for_one_body(
+    immutable: bool, addressed: bool, promise: str, tmp_path: Path
+) -> None:
+    published = Published(folder=tmp_path)
+    served = published.mount("team", base_url="https://example.org/")
+    published.page(served, "one-1.0.json", b"{}", immutable=immutable, addressed=addressed)
+    assert ask(published, "/team/one-1.0.json").headers["cache-control"] == promise
+
+
+@pytest.mark.parametrize(
     ("path", "status"), [("/", 200), ("/team", 301), ("/team/none", 404), ("/none", 404)]
 )
 def test_what_may_change_at_any_moment_is_revalidated(

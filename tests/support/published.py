@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec.structs import replace
+
 from reconciler.database.records import Entry, ServedContent, ServedPublication
 from reconciler.errors import StateFault, Unreachable
 from reconciler.model import Digest
@@ -39,10 +41,18 @@ class Published:
     looking: threading.Event = field(default_factory=threading.Event)  # ... and say that they do
 
     def mount(
-        self, path: str, *, id: int = 1, number: int = 1, publisher: str = ""
+        self,
+        path: str,
+        *,
+        id: int = 1,
+        number: int = 1,
+        publisher: str = "",
+        base_url: str | None = None,
     ) -> ServedPublication:
         """Point `path` at a publication; a second call moves the pointer."""
-        self.mounted[path] = ServedPublication(id, f"publication-{id}", path, number, publisher)
+        self.mounted[path] = ServedPublication(
+            id, f"publication-{id}", path, number, publisher, base_url=base_url
+        )
         self.number_now += 1
         return self.mounted[path]
 
@@ -54,10 +64,13 @@ class Published:
         media_type: str = "text/html",
         *,
         aliases: tuple[str, ...] = (),
+        immutable: bool = False,
+        addressed: bool = False,
     ) -> Digest:
         digest = Digest.of(body)
         self.packed[digest] = gzip.compress(body)
-        self._add(served, Entry(path, media_type, "group", True, digest, len(body), aliases))
+        entry = Entry(path, media_type, "group", True, digest, len(body), aliases)
+        self._add(served, replace(entry, immutable=immutable, addressed=addressed))
         return digest
 
     def file(
