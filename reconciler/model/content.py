@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -142,6 +142,19 @@ class IdentifiedUnit(msgspec.Struct, frozen=True):
         return self.unit.artifacts
 
 
+class RecordedUnit(Protocol):
+    """A unit with the identity under which it is recorded; `body` may be empty: it is unknown."""
+
+    @property
+    def digest(self) -> Digest: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def unit(self) -> StoredUnit: ...
+
+
 _BODY = msgspec.json.Decoder(StoredUnit)
 
 
@@ -186,12 +199,17 @@ def check_unit(unit: Unit) -> None:
     _check_plain([value for name, value in unit.metadata.items() if not _passing(name, unit)], unit)
 
 
-def identify(unit: Unit, group: str) -> IdentifiedUnit:
+def identify(unit: Unit, group: str, recorded: RecordedUnit | None = None) -> IdentifiedUnit:
     """Check a unit where it enters the core, and return it with its identity.
 
-    The identity is made of type, group, key, artifacts and metadata as declared. Raises PluginFault
-    as `check_unit` does, and where an artifact has no digest.
+    The identity is made of type, group, key, artifacts and metadata as declared. `recorded`: what
+    may be the same unit, and then has been checked before; only what is no part of the identity is
+    checked again. Raises PluginFault as `check_unit` does, and where an artifact has no digest.
     """
+    if recorded is not None and recorded.body and _is_recorded(unit, group, recorded.unit):
+        for artifact in unit.artifacts:
+            _check_source(artifact, unit)
+        return IdentifiedUnit(recorded.digest, recorded.body, unit, group)
     check_unit(unit)
     _check_name(group, "group", unit)
     unnamed = next((artifact.path for artifact in unit.artifacts if not artifact.sha256), None)
@@ -211,6 +229,65 @@ def identify(unit: Unit, group: str) -> IdentifiedUnit:
     )
     body = _canonical_body(stored)
     return IdentifiedUnit(Digest.of(body), body, unit, group)
+
+
+def _is_recorded(unit: Unit, group: str, stored: StoredUnit) -> bool:
+    """Return True if the canonical JSON of a declared unit is that of the recorded one.
+
+    False where that cannot be told from values of the very types that JSON has.
+    """
+    names = (unit.type, unit.key, group)
+    return (
+        names == (stored.type, stored.key, stored.group)
+        and all(type(name) is str for name in names)
+        and type(unit.artifacts) is list
+        and _are_recorded(unit.artifacts, stored.artifacts)
+        and type(unit.metadata) is dict
+        and _is_same_metadata(unit.metadata, stored.metadata)
+    )
+
+
+def _are_recorded(artifacts: list[Artifact], stored: list[StoredArtifact]) -> bool:
+    if len(artifacts) != len(stored):
+        return False
+    left = {artifact.path: artifact for artifact in stored}
+    for artifact in artifacts:
+        if not (type(artifact) is Artifact and type(artifact.path) is str):
+            return False
+        same = left.pop(artifact.path, None)
+        if same is None or not (
+            _is_same(artifact.sha256, same.sha256) and _is_same(artifact.size, same.size)
+        ):
+            return False
+    return True
+
+
+def _is_same_metadata(metadata: dict[str, Any], stored: dict[str, Any]) -> bool:
+    left = len(stored)
+    for name, value in metadata.items():
+        if type(name) is not str:
+            return False
+        if name.startswith("_"):
+            continue
+        if name not in stored or not _is_same(value, stored[name]):
+            return False
+        left -= 1
+    return left == 0
+
+
+def _is_same(value: Any, stored: Any) -> bool:
+    """Return True for equal plain data; `True` is no `1`, and a tuple no list."""
+    kind = type(value)
+    if kind is not type(stored):
+        return False
+    if kind is dict:
+        return len(value) == len(stored) and all(
+            type(name) is str and name in stored and _is_same(item, stored[name])
+            for name, item in value.items()
+        )
+    if kind is list:
+        return len(value) == len(stored) and all(map(_is_same, value, stored))
+    return bool(value == stored)
 
 
 def is_usable_name(name: Any) -> bool:
@@ -290,6 +367,11 @@ def _check_artifact(artifact: Artifact, unit: Unit) -> None:
             f"unit `{unit.key}`: artifact `{artifact.path}` has a size that is no number of bytes:"
             f" {artifact.size!r:.80}"
         )
+    _check_source(artifact, unit)
+
+
+def _check_source(artifact: Artifact, unit: Unit) -> None:
+    """Check what an artifact says beside its identity: where it comes from."""
     if artifact.digests:
         _check_digests(artifact, unit)
     if not (isinstance(artifact.url, str) and isinstance(artifact.within, str)):

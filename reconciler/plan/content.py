@@ -44,13 +44,16 @@ class ChangeDescriber(Protocol):
     def refuse_replacement(self, before: StoredUnit, after: Unit) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class GroupMember:
-    """A unit that a group holds now, and the source that brought it."""
+class GroupMember(msgspec.Struct, frozen=True):
+    """A unit that a group holds now, and the source that brought it.
+
+    `body`: its canonical JSON; empty where it is not needed.
+    """
 
     digest: Digest
     unit: StoredUnit
     source: str
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

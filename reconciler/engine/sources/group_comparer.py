@@ -283,7 +283,9 @@ class GroupComparer:
         with self._resolution.session.call_timeouts.named(
             self._resolution.call("select", response.name)
         ):
-            selected = self._selection.selected(response.name, decisions, response.kept_out)
+            selected = self._selection.selected(
+                response.name, decisions, response.kept_out, members=members
+            )
             selected = self._with_remark(response, selected)
             selected = self._without_claimed(response.name, selected)
             refusals = [*selected.refusals, *self._kept_in_additive_mode(response, members)]

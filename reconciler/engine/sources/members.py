@@ -26,7 +26,10 @@ async def members_of(
         return {}
     current = await asyncio.to_thread(reader.current_units, actual.id, names)
     return {
-        name: [GroupMember(unit.digest, stored_unit(unit.body), unit.source) for unit in units]
+        name: [
+            GroupMember(unit.digest, stored_unit(unit.body), unit.source, unit.body)
+            for unit in units
+        ]
         for name, units in current.items()
     }
 

@@ -31,7 +31,7 @@ from reconciler.model import (
     name_fault,
     pluralize,
 )
-from reconciler.plan import RefusedUnit
+from reconciler.plan import GroupMember, RefusedUnit
 from reconciler.plugin import ActiveFilter, ContentType, Decision, Summary, TraceStep
 from reconciler.plugin.validation import Plugin
 from reconciler.redaction import sanitize
@@ -216,13 +216,24 @@ class Selection:
         ]
 
     def selected(
-        self, group: str, decisions: Sequence[Decision], kept_out: Sequence[tuple[str, str]]
+        self,
+        group: str,
+        decisions: Sequence[Decision],
+        kept_out: Sequence[tuple[str, str]],
+        *,
+        members: Iterable[GroupMember] = (),
     ) -> Selected:
         """Identify the units that are in, and word why others are out.
 
-        `kept_out`: (key, reason) of what the importer could not make a unit of.
+        `kept_out`: (key, reason) of what the importer could not make a unit of. `members`: what
+        the group holds: most of it is what comes in again.
         """
-        wanted = [identify(decision.unit, group) for decision in decisions if decision.accepted]
+        held = {(member.unit.type, member.unit.key): member for member in members}
+        wanted = [
+            identify(decision.unit, group, held.get(_unit_key(decision.unit)))
+            for decision in decisions
+            if decision.accepted
+        ]
         counts = Counter((unit.unit.type, unit.unit.key) for unit in wanted)
         if len(counts) != len(wanted):
             twice = next(key for (_, key), number in counts.items() if number > 1)
@@ -346,6 +357,11 @@ class Selection:
                 " its metadata"
             )
         return content_type
+
+
+def _unit_key(unit: Unit) -> tuple[str, str]:
+    """Return by what a unit is found; nothing is found for a key that is no text."""
+    return unit.type, unit.key if isinstance(unit.key, str) else ""
 
 
 def _with_name_rule(decision: Decision, group: str) -> Decision:
