@@ -52,6 +52,10 @@ _ORIGINS = (
     .order_by(artifact_origin.c.sha256, artifact_origin.c.remote)
 )
 
+_URLS = select(artifact_origin.c.sha256, artifact_origin.c.url).where(
+    artifact_origin.c.sha256.in_(listed("digests")), artifact_origin.c.remote == bindparam("remote")
+)
+
 _UNITS = ignoring(unit, "digest", "type", "group_name", "key", "body")
 _DECLARED = ignoring(artifact, "sha256", "size", "stored")
 _KEPT = Bulk(
@@ -144,6 +148,15 @@ class ContentReads(Reading):
                 for raw, *origin in connection.execute(_ORIGINS, {"digests": batch}).all():
                     origins.setdefault(Digest(raw), []).append(ArtifactOrigin(*origin))
         return origins
+
+    def recorded_urls(self, remote: str, digests: Iterable[bytes]) -> dict[bytes, str]:
+        """Return the URLs at which a remote is recorded to have bytes, by their raw digests."""
+        urls: dict[bytes, str] = {}
+        with self._reading.connect() as connection:
+            for batch in batches(digests):
+                rows = connection.execute(_URLS, {"digests": batch, "remote": remote})
+                urls.update((raw, url) for raw, url in rows.all())
+        return urls
 
 
 class ContentWrites(Writing):

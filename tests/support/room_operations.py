@@ -307,6 +307,7 @@ def content(state: LargeState) -> None:
     writer.artifact_origins(_ARTIFACTS[0])
     writer.origins_of(_ARTIFACTS)
     writer.signed(Digest.of(b"text"), "lines: key")
+    writer.recorded_urls("up", [digest.raw for digest in _ARTIFACTS])
     writer.first_sights(_ARTIFACTS)
     writer.record_first_sights({_ARTIFACTS[0]: NOW})
     unit = a_unit(_FIRST, "stored.bin", artifact=True)

@@ -157,16 +157,16 @@ class RemoteArtifacts(SourceArtifacts):
         """
         unchanged = {comparison.name: comparison.unchanged for comparison in compared}
         located = [
-            artifact for artifact in _artifacts(unchanged) if artifact.url and not artifact.within
+            (bytes.fromhex(artifact.sha256), artifact.url)
+            for artifact in _artifacts(unchanged)
+            if artifact.url and not artifact.within
         ]
-        recorded = await self._recorded_urls({artifact_digest(artifact) for artifact in located})
-        right = {
-            artifact.sha256
-            for artifact in located
-            if recorded.get(artifact_digest(artifact)) == storable_url(artifact.url)[0]
-        }
-        elsewhere = [artifact for artifact in located if artifact.sha256 not in right]
-        moved = set(map(artifact_digest, elsewhere)) - await self._stored(elsewhere)
+        recorded = await self._recorded_urls({raw for raw, _ in located})
+        right = {raw for raw, url in located if _is_recorded(recorded.get(raw), url)}
+        elsewhere = {Digest(raw) for raw, _ in located if raw not in right}
+        if not elsewhere:
+            return {}
+        moved = elsewhere - await asyncio.to_thread(self._reader.stored, elsewhere)
         if not moved:
             return {}
         return {
@@ -181,15 +181,12 @@ class RemoteArtifacts(SourceArtifacts):
             for name, units in unchanged.items()
         }
 
-    async def _recorded_urls(self, digests: set[Digest]) -> dict[Digest, str]:
-        """Return the URLs at which this remote is recorded to have bytes."""
-        origins = await asyncio.to_thread(self._reader.origins_of, digests) if digests else {}
-        return {
-            digest: origin.url
-            for digest, places in origins.items()
-            for origin in places
-            if origin.remote == self._remote.meta.name
-        }
+    async def _recorded_urls(self, digests: Collection[bytes]) -> dict[bytes, str]:
+        """Return the URLs at which this remote is recorded to have bytes, by raw digests."""
+        if not digests:
+            return {}
+        name = self._remote.meta.name
+        return await asyncio.to_thread(self._reader.recorded_urls, name, digests)
 
     async def _with_urls(self, units: list[IdentifiedUnit]) -> list[IdentifiedUnit]:
         """Return the units with the recorded URLs of artifacts that have none.
@@ -197,7 +194,7 @@ class RemoteArtifacts(SourceArtifacts):
         A low-level importer need not repeat where bytes are that were left upstream.
         """
         nowhere = {
-            artifact_digest(artifact)
+            artifact_digest(artifact).raw
             for unit in units
             for artifact in unit.unit.artifacts
             if not artifact.url
@@ -224,10 +221,15 @@ class RemoteArtifacts(SourceArtifacts):
         return await asyncio.to_thread(self._reader.stored, digests)
 
 
-def _located(artifact: Artifact, urls: Mapping[Digest, str]) -> Artifact:
+def _is_recorded(recorded: str | None, url: str) -> bool:
+    """Return True if a URL is the recorded one: most are, to the letter."""
+    return recorded == url or recorded == storable_url(url)[0]
+
+
+def _located(artifact: Artifact, urls: Mapping[bytes, str]) -> Artifact:
     if artifact.url:
         return artifact
-    return msgspec.structs.replace(artifact, url=urls.get(artifact_digest(artifact), ""))
+    return msgspec.structs.replace(artifact, url=urls.get(artifact_digest(artifact).raw, ""))
 
 
 def _artifacts(units: Mapping[str, Sequence[IdentifiedUnit]]) -> list[Artifact]:

@@ -49,8 +49,13 @@ class Record:
     def known_sizes(self, digests: Collection[Digest]) -> dict[Digest, int]:
         return {}
 
-    def origins_of(self, digests: Collection[Digest]) -> dict[Digest, list[ArtifactOrigin]]:
-        return {digest: places for digest, places in self._origins.items() if digest in digests}
+    def recorded_urls(self, remote: str, digests: Collection[bytes]) -> dict[bytes, str]:
+        return {
+            digest.raw: origin.url
+            for digest, origins in self._origins.items()
+            for origin in origins
+            if digest.raw in digests and origin.remote == remote
+        }
 
 
 def artifacts_of(record: Record, policy: str = "immediate") -> RemoteArtifacts:
