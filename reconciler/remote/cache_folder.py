@@ -35,8 +35,7 @@ class CacheFolder:
     def load(self, key: str) -> bytes | None:
         """Return the payload, or None. Never raises for what stands in the folder."""
         try:
-            with open(self._file(key), "rb", buffering=0) as file:
-                data = file.read()
+            data = _content(self._file(key))
         except OSError:
             return None
         start = len(self._magic) + _CHECKSUM.size
@@ -75,3 +74,19 @@ class CacheFolder:
             with suppress(OSError):
                 os.unlink(path)
             raise
+
+
+def _content(path: str) -> bytes:
+    """Return what a file holds: half a file object's calls of the system, a million times."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        data = os.read(descriptor, size)
+        while data and len(data) < size:  # a signal, or more than a system reads at once
+            more = os.read(descriptor, size - len(data))
+            if not more:
+                break
+            data += more
+        return data
+    finally:
+        os.close(descriptor)

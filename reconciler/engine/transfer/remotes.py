@@ -54,11 +54,13 @@ class Remotes:
         self._budget = PageBudget(caches.page_memory)
         self._fetchers: dict[str, Fetcher] = {}
         self._types: dict[str, AcceptedTypes] = {}
+        self._readers: dict[str, PageReader] = {}
 
     def reading_again(self) -> Remotes:
         """Return the same remotes, whose pages are read without validators."""
         remotes = copy(self)
         remotes._again = True
+        remotes._readers = {}
         return remotes
 
     def url(self, remote: Remote) -> str:
@@ -84,7 +86,13 @@ class Remotes:
         return self._fetchers[name]
 
     def pages(self, remote: Remote) -> PageReader:
-        """Return a reader of the remote's pages, through the page cache."""
+        """Return the reader of the remote's pages, through the page cache."""
+        name = remote.meta.name
+        if name not in self._readers:
+            self._readers[name] = self._page_reader(remote)
+        return self._readers[name]
+
+    def _page_reader(self, remote: Remote) -> PageReader:
         cache = self._caches.pages.for_remote(self._cache_key(remote))
         return PageReader(
             self.fetcher(remote),
@@ -121,3 +129,4 @@ class Remotes:
         for fetcher in self._fetchers.values():
             await fetcher.close()
         self._fetchers.clear()
+        self._readers.clear()

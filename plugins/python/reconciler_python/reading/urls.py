@@ -19,6 +19,10 @@ _STRAIGHT = re.compile(  # some folders up, then down: no scheme, host, query, d
     r"((?:\.\./)*)([A-Za-z0-9_][\w.+~%-]*(?:/[A-Za-z0-9_][\w.+~%-]*)*(?:\#[!-~]+)?)", re.ASCII
 )
 
+_PLAIN_FOLDER = re.compile(
+    r"(https?://[A-Za-z0-9._-]+(?::[0-9]+)?)(/(?:[A-Za-z0-9_][\w.+~%-]*/)*)", re.ASCII
+)
+
 
 def fetchable_url(base: str, url: str) -> str | None:
     """Return the URL to fetch, without fragment; None for what must not be fetched.
@@ -28,6 +32,12 @@ def fetchable_url(base: str, url: str) -> str | None:
     user and password: what is recorded and shown holds no secret, and a remote has its `auth` for
     them.
     """
+    is_absolute = url.startswith(("https://", "http://"))
+    straight = None if is_absolute else _STRAIGHT.fullmatch(url)
+    folder = _fetchable_folder(base, straight[1]) if straight else ""
+    if straight and folder:
+        url = folder + straight[2].partition("#")[0]
+        return url if len(url) <= _LONGEST_URL else None
     url = without_blanks(url)
     if not url.startswith(("https://", "http://")):
         try:
@@ -54,8 +64,26 @@ def absolute_url(base: str, url: str) -> str:
 
 
 @lru_cache(maxsize=256)
+def _fetchable_folder(base: str, up: str) -> str:
+    """Return the folder that is fetchable with all that stands in it; empty where it is none."""
+    try:
+        folder = _folder(base, up)
+    except ValueError:
+        return ""
+    fetchable = folder.endswith("/") and folder.isprintable() and _FETCHABLE.fullmatch(folder)
+    return "" if not fetchable or set(folder) & set("?#@") else folder
+
+
+@lru_cache(maxsize=256)
 def _folder(base: str, up: str) -> str:
-    return urljoin(base, up or "./")
+    """Return what `urljoin` does; of a plain base, which each page has its own of, in short."""
+    plain = _PLAIN_FOLDER.fullmatch(base)
+    if plain is None:
+        return urljoin(base, up or "./")
+    path: str = plain[2]
+    for _ in range(up.count("../")):
+        path = path[: path.rfind("/", 0, -1) + 1] or "/"
+    return plain[1] + path
 
 
 def without_blanks(url: str) -> str:
