@@ -22,6 +22,7 @@ from importlib.metadata import Distribution, distributions
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
+gc.disable()  # until all is collected: what is imported stays
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 for name in ("CI", "ALLOW_PATHS", "CONFIG", "SECRET_NAMES", "SECRET_HOSTS"):
     os.environ.pop(
@@ -58,21 +59,25 @@ settings.load_profile("suite")
 
 @pytest.fixture(scope="session", autouse=True)
 def _installed_once() -> Iterator[None]:
-    """Read the entry points of this environment once: every command does, of 130 distributions.
-
-    No test installs into it; those that install elsewhere have another `sys.path`.
+    """Read the entry points of this environment once: every command does, of 130 distributions, and
+    none but those with plugins matters to it. No test installs into it; those that install
+    elsewhere have another `sys.path`.
     """
     path = list(sys.path)
-    installed: list[Distribution] = list(distributions())
+    installed = [found for found in distributions() if "reconciler." in _points(found)]
     for distribution in installed:
         distribution.read_text = cache(distribution.read_text)  # type: ignore[method-assign]
 
-    def found() -> Iterable[Distribution]:
+    def answer() -> Iterable[Distribution]:
         return installed if sys.path == path else distributions()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reconciler.plugin.entry_points.distributions", found)
+        patch.setattr("reconciler.plugin.entry_points.distributions", answer)
         yield
+
+
+def _points(distribution: Distribution) -> str:
+    return distribution.read_text("entry_points.txt") or ""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
@@ -90,6 +95,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
 
 def pytest_collection_finish() -> None:
     """Exempt all that lives for the whole run from garbage collections."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.cli.main import run
 from reconciler.engine import Home
+from reconciler.model import stored_unit
 
 HEAD = "apiVersion: reconciler/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n"
 
@@ -109,9 +110,12 @@ class Mirror:
         return done.code == 2
 
     def version(self, name: str = "team") -> tuple[int, str]:
-        """Number and digest of the latest version."""
-        status = self.get("repository", name)["status"]["latestVersion"]
-        return status["number"], status["digest"]
+        """Number and digest of the latest version, as recorded: `get` says the same, and costs
+        what a command does.
+        """
+        with self.home.database() as database:
+            state = database.reader().actual_state().repositories[name]
+        return state.number, str(state.digest)
 
     def get(self, kind: str, name: str) -> Any:
         done = call(["get", kind, name, "-o", "json", "--home", str(self.home.root)])
@@ -120,21 +124,12 @@ class Mirror:
 
     def filenames(self, name: str = "team") -> list[str]:
         """Keys of the distributions of the latest version."""
-        number, _ = self.version(name)
-        done = call(
-            [
-                "diff",
-                f"repository/{name}",
-                "0",
-                str(number),
-                "-o",
-                "json",
-                "--home",
-                str(self.home.root),
-            ]
-        )
-        assert done.code == 0, done.err
-        return sorted(unit["key"] for unit in done.document["added"])
+        with self.home.database() as database:
+            reader = database.reader()
+            state = reader.actual_state().repositories[name]
+            held = list(reader.difference(state.id, 0, state.number))
+        bodies = [difference.after for difference in held if difference.after is not None]
+        return sorted(stored_unit(body).key for body in bodies)
 
     def files(self) -> list[str]:
         """Everything in the home, as relative paths."""

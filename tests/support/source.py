@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,13 +26,28 @@ class Import:
     relative: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Module:
+    """Read when asked for: every worker imports the tests that name modules, few run them."""
+
     name: str
     path: Path
-    tree: ast.Module
-    lines: int
-    imports: tuple[Import, ...]
+
+    @cached_property
+    def _text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self._text)
+
+    @property
+    def lines(self) -> int:
+        return len(self._text.splitlines())
+
+    @cached_property
+    def imports(self) -> tuple[Import, ...]:
+        return tuple(_imports(self.tree))
 
     @property
     def room(self) -> str:
@@ -55,9 +70,7 @@ def modules() -> tuple[Module, ...]:
             name = ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(
                 ".__init__"
             )
-            text = path.read_text(encoding="utf-8")
-            tree = ast.parse(text)
-            found.append(Module(name, path, tree, len(text.splitlines()), tuple(_imports(tree))))
+            found.append(Module(name, path))
     return tuple(sorted(found, key=lambda module: module.name))
 
 
@@ -73,10 +86,14 @@ def resolved(imported: str) -> str | None:
     """The module of ours that an import executes: `reconciler.plan.Plan` is a name of
     `reconciler.plan`.
     """
-    names = {module.name for module in modules()}
-    while imported and imported not in names:
+    while imported and imported not in _names():
         imported = imported.rpartition(".")[0]
     return imported or None
+
+
+@lru_cache(maxsize=1)
+def _names() -> frozenset[str]:
+    return frozenset(module.name for module in modules())
 
 
 def functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
