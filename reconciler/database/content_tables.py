@@ -35,14 +35,15 @@ metadata = MetaData(
 
 # On SQLite, rows that live in their primary key's tree: one tree to write instead of two.
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+BEGINNING = 4  # bytes
 
 
 def beginning(digest: Any) -> Any:
-    """Return the first four bytes of a digest, which are indexed in its place.
+    """Return the first bytes of a digest, which are indexed in its place.
 
     They find a row as well as all 32 do, in half the room. Compare the whole digest, too.
     """
-    return func.substr(digest, literal_column("1"), literal_column("4"))
+    return func.substr(digest, literal_column("1"), literal_column(str(BEGINNING)))
 
 
 # Content, by digest. `body` is the canonical JSON whose sha256 is `digest`, packed.

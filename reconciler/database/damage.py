@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, delete, func, select, union, update
 
 from reconciler.database.bulk import batches, insert_for, listed, parameter
+from reconciler.database.content_tables import BEGINNING, beginning
 from reconciler.database.extractable_units import artifacts_lost
 from reconciler.database.records import ArtifactUse, Damage
 from reconciler.database.schema import (
@@ -24,6 +25,7 @@ from reconciler.database.schema import (
     page,
     publication,
     publication_entry,
+    repository,
     repository_group,
     resource,
     stage_member,
@@ -43,6 +45,7 @@ _PUBLICATION = parameter("publication_id", _entries.publication_id)
 _NUMBER = parameter("number", _entries.added)
 
 _DAMAGE = select(damage.c.sha256, damage.c.problem, damage.c.found_at).order_by(damage.c.sha256)
+_parts = unit_artifact.alias()
 _USES = (
     select(
         unit_artifact.c.sha256,
@@ -56,7 +59,17 @@ _USES = (
     .join(membership, membership.c.unit_id == unit.c.id)
     .join(repository_group, repository_group.c.id == membership.c.group_id)
     .join(resource, resource.c.id == membership.c.repository_id)
-    .where(unit_artifact.c.sha256.in_(listed("digests")))
+    .where(
+        # no joins, which would begin with the members: all that there are
+        membership.c.repository_id.in_(select(repository.c.id)),
+        membership.c.unit_id.in_(
+            select(_parts.c.unit_id).where(
+                beginning(_parts.c.sha256).in_(listed("beginnings")),
+                _parts.c.sha256.in_(listed("digests")),
+            )
+        ),
+        unit_artifact.c.sha256.in_(listed("digests")),
+    )
     .distinct()
 )
 _STORED = (
@@ -94,12 +107,17 @@ _COUNT_UNUSED_PAGES = select(func.count()).select_from(page).where(_UNUSED_PAGE)
 _REMOVE_UNUSED_PAGES = delete(page).where(_UNUSED_PAGE)
 _KNOWN = select(artifact.c.sha256)
 ROWS_AT_ONCE = 5_000
+_AT_ONCE = 30_000  # digests in a statement that walks what is shown, whatever is asked for
 _UNKNOWN = bytes(32)  # as the digest of a publication: it differs from every real one
 _LOST = (
     update(artifact)
     .where(artifact.c.sha256 == bindparam("digest"), artifact.c.stored)
     .values(stored=False)
 )
+
+
+def _with_beginnings(digests: list[bytes]) -> dict[str, list[bytes]]:
+    return {"digests": digests, "beginnings": [raw[:BEGINNING] for raw in digests]}
 
 
 class DamageReads(Reading):
@@ -114,15 +132,12 @@ class DamageReads(Reading):
             ]
 
     def artifact_uses(self, digests: Iterable[Digest]) -> list[ArtifactUse]:
-        """Return the units of any version that have these artifacts, by repository and group.
-
-        Reads every artifact of every unit: there is no index for what is rarely asked.
-        """
+        """Return the units of any version that have these artifacts, by repository and group."""
         with self._reading.connect() as connection:
             rows = [
                 tuple(row)
                 for batch in batches(digest.raw for digest in digests)
-                for row in connection.execute(_USES, {"digests": batch})
+                for row in connection.execute(_USES, _with_beginnings(batch))
             ]
         return sorted(ArtifactUse(Digest(raw), *rest) for raw, *rest in rows)
 
@@ -150,7 +165,7 @@ class DamageReads(Reading):
         """Return the IDs of publications whose latest paths lead to some of these bytes."""
         shown: set[int] = set()
         with self._reading.connect() as connection:
-            for batch in batches(digest.raw for digest in digests):
+            for batch in batches((digest.raw for digest in digests), _AT_ONCE):
                 shown.update(connection.execute(_SHOWING, {"digests": batch}).scalars())
         return shown
 

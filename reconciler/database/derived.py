@@ -9,7 +9,6 @@ Identities of units and versions know nothing of this.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
 
 from sqlalchemy import bindparam, exists, func, select, update
 
@@ -151,12 +150,10 @@ class DerivedReads(Reading):
                 since = values | {"since": known.seq}
                 if not connection.execute(select(_CHANGED), since).scalar_one():
                     return known
-            shown = sorted(connection.execute(_SHOWN, values).all(), key=itemgetter(0, 1))
-            rows = [
-                [Digest(digest).hex, path, Digest(raw).hex if raw is not None else ""]
-                for digest, path, raw in shown
-            ]
+            shown = connection.execute(_SHOWN, values).all()
             seq = connection.execute(_SEQ).scalar_one()
+        rows = [(unit.hex(), path, raw.hex() if raw else "") for unit, path, raw in shown]
+        rows.sort()
         return Derivation(Digest.of_value(rows) if rows else None, seq)
 
     def derived_artifacts(

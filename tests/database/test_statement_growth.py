@@ -66,7 +66,6 @@ WHOLE_ANSWERS = {
     "damage._SHOWING": "verify, where something is damaged",
     "damage._STORED": "verify",
     "damage._REMOVE_UNUSED_PAGES": "gc",
-    "damage._USES": "verify, where something is damaged",
     "groups._COMMITTED": "a list of upstream is compared with all that is committed",
     "groups._HELD": "the same",
     "members._CONTENT": "a copy of a version",

@@ -244,6 +244,7 @@ def run(state: LargeState) -> None:
 def damage(state: LargeState) -> None:
     writer = state.writer
     writer.record_damage({_ARTIFACTS[0]: "missing"}, NOW)
+    assert len(writer.artifact_uses(_ARTIFACTS)) == 2
     writer.damage()
     writer.forget_damage(_ARTIFACTS)
     writer.artifact_stored(_ARTIFACTS[0], 10)
@@ -428,7 +429,6 @@ WHOLE: dict[str, Operation] = {
     "all_entries": lambda state: _all(state.writer.all_entries(state.publication_id, 1)),
     "artifacts": _artifacts,
     "version": _version,
-    "artifact_uses": lambda state: state.writer.artifact_uses(_ARTIFACTS),
     "publications_showing": lambda state: state.writer.publications_showing(_ARTIFACTS),
     "held_paths": lambda state: _all(state.writer.held_paths(state.repository_id)),
     "find_units": lambda state: state.writer.find_units(state.repository_id, 1, "0.bin"),

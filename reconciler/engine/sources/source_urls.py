@@ -64,7 +64,6 @@ class SourceUrls:
         self._session = session
         self._desired = desired
         self._clock = clock
-        self._looking_up = asyncio.Lock()
         self._groups: dict[Key, tuple[float, asyncio.Future[GroupUrls]]] = {}
 
     async def of_group(
@@ -95,8 +94,7 @@ class SourceUrls:
         Raises as `of_group`.
         """
         source = f"remote:{remote}"
-        async with self._looking_up:  # reads every artifact of every unit: one at a time
-            uses = await asyncio.to_thread(self._session.reader.artifact_uses, [digest])
+        uses = await asyncio.to_thread(self._session.reader.artifact_uses, [digest])
         for use in uses:
             if use.source == source and use.repository in self._desired.repositories:
                 url = await self.of_group(
