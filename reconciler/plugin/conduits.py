@@ -16,6 +16,7 @@ import msgspec
 
 from reconciler.model import Artifact, StoredUnit, Unit
 from reconciler.plugin.config import PluginCallConfiguration
+from reconciler.plugin.type_arguments import Filter_co, Options_co, Pages_co, Source_co
 from reconciler.plugin.upstream_conduits import (
     RepositoryInfo,
     Scratchpads,
@@ -62,7 +63,12 @@ class RepositoryContent(Protocol):
         ...
 
 
-class SyncConduit(UpstreamConduit, RepositoryContent, WritableScratchpads, Protocol):
+class SyncConduit(
+    UpstreamConduit[Source_co, Filter_co],
+    RepositoryContent,
+    WritableScratchpads,
+    Protocol[Source_co, Filter_co],
+):
     """Argument of `Importer.sync`: asks upstream, shows what the source holds, records changes.
 
     The record is the plan: nothing is changed while `sync` runs, and a dry run throws the record
@@ -101,14 +107,14 @@ class SyncConduit(UpstreamConduit, RepositoryContent, WritableScratchpads, Proto
         ...
 
 
-class ChangeConduit(RepositoryContent, WritableScratchpads, Protocol):
+class ChangeConduit(RepositoryContent, WritableScratchpads, Protocol[Options_co]):
     """Common part of `UploadConduit` and `ReceiveConduit`: a user changes a repository."""
 
     @property
     def repository(self) -> RepositoryInfo: ...
 
     @property
-    def options(self) -> Any:
+    def options(self) -> Options_co:
         """Validated option model.
 
         For an importer: of the repository's `upload` source. For a publisher: of the publication.
@@ -124,11 +130,11 @@ class ChangeConduit(RepositoryContent, WritableScratchpads, Protocol):
         ...
 
 
-class UploadConduit(ChangeConduit, Protocol):
+class UploadConduit(ChangeConduit[Source_co], Protocol[Source_co]):
     """Argument of `Importer.upload` and `Importer.remove`: content of the repository, notes."""
 
 
-class ReceiveConduit(ChangeConduit, Protocol):
+class ReceiveConduit(ChangeConduit[Pages_co], Protocol[Pages_co]):
     """Argument of `Publisher.receive`.
 
     Shows the content of the repository that is published, and the publisher's own notes.
@@ -147,7 +153,7 @@ class ReceiveConduit(ChangeConduit, Protocol):
         ...
 
 
-class CopyConduit(RepositoryContent, WritableScratchpads, Protocol):
+class CopyConduit(RepositoryContent, WritableScratchpads, Protocol[Source_co]):
     """Argument of `Importer.copy`: content of the target (`groups`, `units`) and `source`."""
 
     @property
@@ -161,7 +167,7 @@ class CopyConduit(RepositoryContent, WritableScratchpads, Protocol):
         ...
 
     @property
-    def options(self) -> Any:
+    def options(self) -> Source_co:
         """Validated option model of the source."""
         ...
 
@@ -171,11 +177,11 @@ class CopyConduit(RepositoryContent, WritableScratchpads, Protocol):
         ...
 
 
-class ValidateConduit(Scratchpads, Protocol):
+class ValidateConduit(Scratchpads, Protocol[Options_co]):
     """Argument of `validate_config`. It reads and cannot write."""
 
     @property
-    def options(self) -> Any:
+    def options(self) -> Options_co:
         """Validated option model of the configuration."""
         ...
 
@@ -239,7 +245,7 @@ class Output(Protocol):
         ...
 
 
-class PublishConduit(RepositoryContent, WritableScratchpads, Protocol):
+class PublishConduit(RepositoryContent, WritableScratchpads, Protocol[Pages_co]):
     """Argument of `Publisher.publish`: one version, and what changed since the last one.
 
     `units`: artifact sizes are filled in once the bytes are known, and `_firstSeen` in the metadata
@@ -276,7 +282,7 @@ class PublishConduit(RepositoryContent, WritableScratchpads, Protocol):
         ...
 
     @property
-    def options(self) -> Any:
+    def options(self) -> Pages_co:
         """Validated option model of the publication."""
         ...
 

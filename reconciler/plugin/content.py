@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar, Generic
 
 import msgspec
 
 from reconciler.model import Artifact, StoredUnit, Unit
 from reconciler.plugin.options import Options
+from reconciler.plugin.type_arguments import Filter, Filter_co, Source, take_models
 
 
-class ActiveFilter(msgspec.Struct, frozen=True):
+class ActiveFilter(msgspec.Struct, Generic[Filter_co], frozen=True):
     """Filter that applies to the call.
 
     `name`: of the `Filter` resource. `options`: validated. `place`: where it is written.
     """
 
     name: str
-    options: Options
+    options: Filter_co
     place: str
 
 
@@ -64,9 +65,10 @@ class Summary(msgspec.Struct, frozen=True):
     label: str = ""
 
 
-class ContentType:
-    """Type of stored content.
+class ContentType(Generic[Source, Filter]):
+    """Type of stored content. Type arguments: the option models of its sources and filters.
 
+    An importer that handles the type has these models, or models that derive from them.
     Class methods only, pure: they are called from any thread, in any order, any number of times.
     """
 
@@ -76,14 +78,21 @@ class ContentType:
     revision: ClassVar[int] = 1
     # Units of this type are kept only in groups that keep a unit of that type.
     kept_with: ClassVar[str | None] = None
+    # The type arguments.
+    options: ClassVar[type[Options]] = Options
+    filter_options: ClassVar[type[Options]] = Options
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        take_models(cls, ContentType, "options", "filter_options")
 
     @classmethod
     def select(  # noqa: PLR0917  # plugin API 1.x
         cls,
         group: str,
         units: Sequence[Unit],
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
+        options: Source | None,
+        filters: Sequence[ActiveFilter[Filter]],
         now: datetime,
     ) -> Iterable[Decision]:
         """Decide for each unit of `group`: accepted, or refused with a reason.
@@ -99,8 +108,8 @@ class ContentType:
         group: str,
         units: Sequence[Unit],
         traced: Sequence[Unit],
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
+        options: Source | None,
+        filters: Sequence[ActiveFilter[Filter]],
         now: datetime,
     ) -> Iterable[Iterable[TraceStep]]:
         """Return the verdict of each rule on each unit of `traced`, in their order. Pure.
@@ -117,7 +126,7 @@ class ContentType:
 
     @classmethod
     def trace_group(
-        cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]
+        cls, group: str, options: Source | None, filters: Sequence[ActiveFilter[Filter]]
     ) -> Iterable[TraceStep]:
         """Return the rules that keep out all of `group`, whatever it holds. Pure.
 
@@ -137,7 +146,10 @@ class ContentType:
 
     @classmethod
     def load_metadata(
-        cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
+        cls,
+        unit: Unit,
+        filters: Sequence[ActiveFilter[Filter]],
+        read: Callable[[str], bytes | None],
     ) -> Unit:
         """Return a stored unit with the metadata that `select` needs for these filters.
 
@@ -148,7 +160,7 @@ class ContentType:
 
     @classmethod
     def needs_first_seen(
-        cls, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter]
+        cls, units: Sequence[Unit], options: Source | None, filters: Sequence[ActiveFilter[Filter]]
     ) -> Iterable[Unit]:
         """Return those units of a group that `select` dates by when they were first seen. Pure.
 
@@ -160,7 +172,7 @@ class ContentType:
         return ()
 
     @classmethod
-    def pinning_options(cls, options: Options) -> Options | None:
+    def pinning_options(cls, options: Source) -> Source | None:
         """Return those options of a source that name releases or files one by one. Pure.
 
         None where there are none. Where filters decide again about what the source brought, as for
@@ -172,7 +184,7 @@ class ContentType:
 
     @classmethod
     def refuse_replacement(
-        cls, before: StoredUnit, after: Unit, options: Options | None
+        cls, before: StoredUnit, after: Unit, options: Source | None
     ) -> str | None:
         """Return why `after` must not replace `before`, or None to allow it. Default: None.
 
@@ -181,7 +193,7 @@ class ContentType:
         return None
 
     @classmethod
-    def removal_reason(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+    def removal_reason(cls, unit: StoredUnit, options: Source | None, refused: str) -> str:
         """Return why a unit is removed; the words after `-` in a plan.
 
         `refused`: why `select` refuses it now, empty where upstream no longer lists it.

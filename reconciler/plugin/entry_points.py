@@ -55,7 +55,11 @@ KINDS: Mapping[str, PluginKind] = {
         Publisher, "reconciler.publishers", "publishers", "publisher", ("options",)
     ),
     "content-type": PluginKind(
-        ContentType, "reconciler.content_types", "content_types", "content_type"
+        ContentType,
+        "reconciler.content_types",
+        "content_types",
+        "content_type",
+        ("options", "filter_options"),
     ),
 }
 

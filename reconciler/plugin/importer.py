@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Generic
 
 from reconciler.errors import Refused
 from reconciler.model import Group, StoredUnit, Unit
@@ -17,11 +17,12 @@ from reconciler.plugin.conduits import (
 )
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.options import Metadata, Options
+from reconciler.plugin.type_arguments import Filter, Source, take_models
 from reconciler.plugin.upstream_conduits import ReadConduit, RepositoryInfo, Unchanged
 
 
-class Importer:
-    """Brings content into a repository.
+class Importer(Generic[Source, Filter]):
+    """Brings content into a repository. Type arguments: `options` and `filter_options`.
 
     Each call gets a new instance: attributes set in one call are gone in the next. Override
     `declare` and `read` (the core decides what to ask for, and compares), or `sync` (the plugin
@@ -40,6 +41,10 @@ class Importer:
     # Several sources may fill a group (buckets, folders): no source owns its name.
     shared_groups: ClassVar[bool] = False
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        take_models(cls, Importer, "options", "filter_options")
+
     @classmethod
     def metadata(cls) -> Metadata:
         """Return ID, name and content types of this plugin. Pure; called once for each start."""
@@ -54,7 +59,10 @@ class Importer:
         return None
 
     def validate_config(
-        self, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: ValidateConduit
+        self,
+        repository: RepositoryInfo,
+        config: PluginCallConfiguration,
+        conduit: ValidateConduit[Source],
     ) -> None:
         """Check what a schema cannot express.
 
@@ -79,7 +87,7 @@ class Importer:
         after a crash.
         """
 
-    def declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+    def declare(self, conduit: ReadConduit[Source, Filter]) -> AsyncIterator[Group | Unchanged]:
         """Yield the groups of the source, in any order. An async generator, cheap.
 
         Names are unique. Ending normally means that the list is complete: in mirror mode, committed
@@ -90,7 +98,9 @@ class Importer:
         """
         raise NotImplementedError
 
-    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit] | Unchanged:
+    async def read(
+        self, conduit: ReadConduit[Source, Filter], group: Group
+    ) -> Iterable[Unit] | Unchanged:
         """Return the units of one group, or UNCHANGED.
 
         Called for several groups at once, and perhaps twice for a group. Raising fails this group
@@ -100,7 +110,9 @@ class Importer:
         """
         raise NotImplementedError
 
-    async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
+    async def sync(
+        self, conduit: SyncConduit[Source, Filter], config: PluginCallConfiguration
+    ) -> None:
         """Record on the conduit what should change: instead of `declare` and `read`.
 
         The low-level API. Runs once for each plan, also for plans that are never applied. Raising
@@ -110,7 +122,7 @@ class Importer:
 
     def upload(  # noqa: PLR0917  # plugin API 1.x
         self,
-        conduit: UploadConduit,
+        conduit: UploadConduit[Source],
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
@@ -124,7 +136,7 @@ class Importer:
         raise Refused(f"importer `{self.metadata().id}` takes no uploads")
 
     async def copy(
-        self, conduit: CopyConduit, group: str, units: Sequence[StoredUnit]
+        self, conduit: CopyConduit[Source], group: str, units: Sequence[StoredUnit]
     ) -> Iterable[StoredUnit]:
         """Return the units of a group that a repository copies from another.
 
@@ -132,7 +144,9 @@ class Importer:
         """
         return units
 
-    def remove(self, conduit: UploadConduit, units: Sequence[StoredUnit]) -> Iterable[StoredUnit]:
+    def remove(
+        self, conduit: UploadConduit[Source], units: Sequence[StoredUnit]
+    ) -> Iterable[StoredUnit]:
         """Return the units to remove: the given ones, and those that cannot stay without them.
 
         The given units were uploaded. Raise Refused to keep them. Default: the given units.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import ClassVar, Generic
 
 from reconciler.errors import Gone
 from reconciler.model import StoredUnit
@@ -19,18 +19,23 @@ from reconciler.plugin.conduits import (
 )
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.options import Metadata, Options
+from reconciler.plugin.type_arguments import Pages, take_models
 from reconciler.plugin.upstream_conduits import RepositoryInfo
 
 UPLOAD_PATH = "upload/"
 """Path of uploads in the generic protocol: one `file`, and fields that the importer knows."""
 
 
-class Publisher:
-    """Renders a version into files. Each call gets a new instance."""
+class Publisher(Generic[Pages]):
+    """Renders a version into files. Each call gets a new instance. Type argument: `options`."""
 
     options: ClassVar[type[Options]] = Options
     # Raise it when the rendering changes: everything is rendered again.
     revision: ClassVar[int] = 1
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        take_models(cls, Publisher, "options")
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -38,7 +43,10 @@ class Publisher:
         raise NotImplementedError
 
     def validate_config(
-        self, repository: RepositoryInfo, config: PluginCallConfiguration, conduit: ValidateConduit
+        self,
+        repository: RepositoryInfo,
+        config: PluginCallConfiguration,
+        conduit: ValidateConduit[Pages],
     ) -> None:
         """Check what a schema cannot express.
 
@@ -66,7 +74,7 @@ class Publisher:
         after a crash.
         """
 
-    def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
+    def publish(self, conduit: PublishConduit[Pages], config: PluginCallConfiguration) -> None:
         """Emit the files of each of `conduit.changed_groups()`; then `conduit.whole_repository()`.
 
         Runs in a worker thread; may be called twice.
@@ -74,7 +82,7 @@ class Publisher:
         raise NotImplementedError
 
     @classmethod
-    def needs_first_seen(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
+    def needs_first_seen(cls, options: Pages) -> Callable[[StoredUnit], bool] | None:
         """Return what tells which units the files date by when they were first seen. Pure.
 
         `units` of the conduit then has `_firstSeen` in their `metadata`, a time in ISO 8601 in UTC:
@@ -94,7 +102,7 @@ class Publisher:
         return None
 
     def receive(
-        self, conduit: ReceiveConduit, form: UploadForm, file: UploadedFile
+        self, conduit: ReceiveConduit[Pages], form: UploadForm, file: UploadedFile
     ) -> Iterable[GroupedUnit]:
         """Return the units of a file that was sent to the publication.
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from reconciler.errors import PluginFault
 from reconciler.plugin.config import PluginSettings
 from reconciler.plugin.content import ContentType
 from reconciler.plugin.directories import in_directory
 from reconciler.plugin.entry_points import KINDS, Advertised, Installed, Points
+from reconciler.plugin.importer import Importer
 from reconciler.plugin.validation import Plugin, validate
 
 LIST = "`reconciler plugins` lists what is installed"
@@ -167,6 +169,9 @@ class Registry:
             definition = next(iter(self._claimants("content-type", type)), None)
             if definition is None or not definition.enabled:
                 return self._without(plugin, type, definition)
+            misfit = _misfit(plugin.cls, definition.cls)
+            if misfit:
+                return replace(plugin, reason=f"it handles `{type}`, {misfit}")
         return plugin
 
     def _without(self, plugin: Plugin, type: str, definition: Plugin | None) -> Plugin:
@@ -193,6 +198,23 @@ class Registry:
                 f" {culprit.distribution} is disabled: {culprit.reason}"
             ),
         )
+
+
+def _misfit(importer: Any, type: Any) -> str:
+    """Return how the option models of an importer are none that a content type knows.
+
+    Empty where they are, and for a publisher: content types are given no options of publications.
+    """
+    if not issubclass(importer, Importer):
+        return ""
+    for name in ("options", "filter_options"):
+        given, known = getattr(importer, name), getattr(type, name)
+        if not issubclass(given, known):
+            return (
+                f"whose `{name}` are {known.__name__}: its own, {given.__name__}, must derive from"
+                " them"
+            )
+    return ""
 
 
 def _refuse(plugins: Iterable[Plugin]) -> None:

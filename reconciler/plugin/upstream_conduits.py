@@ -17,6 +17,7 @@ import msgspec
 from reconciler.model import Page, Unit
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.content import ActiveFilter
+from reconciler.plugin.type_arguments import Filter_co, Source_co
 
 
 class Unchanged:
@@ -89,7 +90,7 @@ class WritableScratchpads(Scratchpads, Protocol):
         ...
 
 
-class UpstreamConduit(Protocol):
+class UpstreamConduit(Protocol[Source_co, Filter_co]):
     """Access to upstream, for `ReadConduit` and `SyncConduit` alike."""
 
     @property
@@ -106,7 +107,7 @@ class UpstreamConduit(Protocol):
         ...
 
     @property
-    def options(self) -> Any:
+    def options(self) -> Source_co:
         """Validated option model of the source: overrides, manifest and plugin level in one."""
         ...
 
@@ -116,7 +117,7 @@ class UpstreamConduit(Protocol):
         ...
 
     @property
-    def filters(self) -> Sequence[ActiveFilter]:
+    def filters(self) -> Sequence[ActiveFilter[Filter_co]]:
         """Filters that will decide on what this call brings, by name.
 
         Use them to read only what they ask about; `select` has the last word.
@@ -178,7 +179,9 @@ class UpstreamConduit(Protocol):
         ...
 
 
-class ReadConduit(UpstreamConduit, WritableScratchpads, Protocol):
+class ReadConduit(
+    UpstreamConduit[Source_co, Filter_co], WritableScratchpads, Protocol[Source_co, Filter_co]
+):
     """Argument of `Importer.declare` and `Importer.read`.
 
     Scratchpad writes are kept when the whole source succeeds.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.plugin import ContentType, Importer, Metadata, PluginFault, Publisher
+from reconciler.plugin import ContentType, Importer, Metadata, Options, PluginFault, Publisher
 from reconciler.plugin.registry import Registry
 from tests.support.advertised import Shelf, shelf
 
@@ -312,3 +312,44 @@ def test_every_reason_to_refuse_the_start_is_told_at_once_and_the_examination_ma
     refused = [(plugin.id, plugin.distribution) for plugin in registry.examined() if plugin.refused]
     assert refused == [("notes", "a"), ("notes", "b"), ("orphan", "a")]
     assert [plugin.id for plugin in registry.examined() if plugin.enabled] == ["notes.note"]
+
+
+class Words(Options):
+    language: str = "en"
+
+
+class MoreWords(Words):
+    strict: bool = False
+
+
+class WordNotes(ContentType[Words, Words]):
+    id = "notes.note"
+
+
+@pytest.mark.parametrize(
+    ("options", "filter_options", "reason"),
+    [
+        (MoreWords, Words, ""),
+        (Words, Options, "its own, Options, must derive from them"),
+        (Options, Words, "its own, Options, must derive from them"),
+    ],
+)
+def test_a_content_type_is_given_only_options_that_it_knows(
+    plugins: Shelf, options: type[Options], filter_options: type[Options], reason: str
+) -> None:
+    """So that no content type asks which options it has: a rule that it does not see is no rule."""
+
+    class Knowing(NotesImporter):
+        pass
+
+    Knowing.options, Knowing.filter_options = options, filter_options
+    registry = plugins.add(
+        importers={"notes": Knowing},
+        publishers={"notes": NotesPublisher},
+        types={"notes.note": WordNotes},
+    ).registry()
+    plugin = registry.find("importer", "notes")
+    assert plugin is not None
+    assert plugin.reason.endswith(reason)
+    assert plugin.enabled is not bool(reason)
+    assert registry.publisher("notes").enabled

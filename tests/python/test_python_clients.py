@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.plugin import Group, PluginCallConfiguration, StoredUnit
 from reconciler_python.options.source_options import SelectionOptions
-from reconciler_python.publishing.simple_publisher import PythonPublisher
+from reconciler_python.publishing.simple_publisher import PublicationOptions, PythonPublisher
 from reconciler_python.simple_importer import PythonImporter
 from tests.support.clients import PIP, program, run
 from tests.support.conduits import FakeConduit, FakePublishConduit, page, stored, write_tree
@@ -68,7 +68,8 @@ def imported(name: str, distributions: list[Built]) -> list[StoredUnit]:
 
 @pytest.fixture(params=["json", "html"])
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IndexServer]:
-    conduit = FakePublishConduit({"bar-baz": imported("bar-baz", BAR), "foo": imported("foo", FOO)})
+    groups = {"bar-baz": imported("bar-baz", BAR), "foo": imported("foo", FOO)}
+    conduit = FakePublishConduit(groups, options=PublicationOptions())
     PythonPublisher().publish(conduit, PluginCallConfiguration({}, {}, {}))
     contents = {built.sha256: built.content for built in [*FOO, *BAR]} | {
         built.metadata_sha256: built.metadata for built in [*FOO, *BAR]

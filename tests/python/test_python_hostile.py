@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reconciler.model import check_unit, identify, stored_unit
 from reconciler.plugin import Malformed, PluginCallConfiguration, StoredArtifact, StoredUnit, Unit
 from reconciler_python.publishing.rendering import list_pages, project_pages
-from reconciler_python.publishing.simple_publisher import PythonPublisher
+from reconciler_python.publishing.simple_publisher import PublicationOptions, PythonPublisher
 from reconciler_python.reading.documents import (
     FILE_KEYS,
     PAGE_KEYS,
@@ -59,7 +59,7 @@ def document(*files: dict[str, Any], **keys: Any) -> dict[str, Any]:
 
 
 def pages(units: list[StoredUnit]) -> tuple[Drawn, Any]:
-    conduit = FakePublishConduit({"foo": units})
+    conduit = FakePublishConduit({"foo": units}, options=PublicationOptions())
     PythonPublisher().publish(conduit, PluginCallConfiguration({}, {}, {}))
     found = conduit.merged.pages
     return Drawn(found["simple/foo/", "text/html"]), json.loads(found["simple/foo/", JSON])

@@ -59,7 +59,7 @@ def status(name: str, **metadata: Any) -> StoredUnit:
 
 
 def published(groups: dict[str, list[StoredUnit]], **keys: Any) -> FakePublishConduit:
-    conduit = FakePublishConduit(groups, **keys)
+    conduit = FakePublishConduit(groups, **{"options": PublicationOptions(), **keys})
     PythonPublisher().publish(conduit, NO_CONFIGURATION)
     return conduit
 

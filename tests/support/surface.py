@@ -17,7 +17,7 @@ from typing import Any, get_origin
 import msgspec
 from packaging.version import Version
 
-UNRELEASED = "1.0.0"
+UNRELEASED = "2.0.0"
 HOW = (
     "adding is minor, removing or changing is major: raise `API_VERSION` accordingly, then record"
     " the surface with `RECONCILER_GOLDEN=write`"

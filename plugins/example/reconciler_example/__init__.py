@@ -18,7 +18,7 @@ This module holds the entry points alone; each imports what it names when it is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reconciler.plugin import ContentType, Importer, Publisher
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 __all__ = ["file", "importer", "publisher"]
 
 
-def importer() -> tuple[type[Importer], dict[str, Any]]:
+def importer() -> tuple[type[Importer], dict[str, object]]:
     """Entry point of the importer `example`."""
     from reconciler_example.low_importer import ExampleImporter
 
     return ExampleImporter, {}
 
 
-def publisher() -> tuple[type[Publisher], dict[str, Any]]:
+def publisher() -> tuple[type[Publisher], dict[str, object]]:
     """Entry point of the publisher `example`."""
     from reconciler_example.tree_publisher import ExamplePublisher
 
     return ExamplePublisher, {}
 
 
-def file() -> tuple[type[ContentType], dict[str, Any]]:
+def file() -> tuple[type[ContentType], dict[str, object]]:
     """Entry point of the content type `example.file`."""
     from reconciler_example.content import ExampleFile
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from reconciler.plugin import ActiveFilter, ContentType, Decision, Options, Unit
+from reconciler.plugin import ActiveFilter, ContentType, Decision, Unit
 from reconciler_example.manifests import unlistable
 from reconciler_example.options import FilterOptions, SourceOptions, matching
 
 EXAMPLE_FILE: Final = "example.file"
 
 
-class ExampleFile(ContentType):
+class ExampleFile(ContentType[SourceOptions, FilterOptions]):
     """A file. Key: its path; one artifact, under the same path; no metadata."""
 
     id = EXAMPLE_FILE
@@ -24,8 +24,8 @@ class ExampleFile(ContentType):
         cls,
         group: str,
         units: Sequence[Unit],
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
+        options: SourceOptions | None,
+        filters: Sequence[ActiveFilter[FilterOptions]],
         now: datetime,
     ) -> Iterable[Decision]:
         rules = sorted(filters, key=lambda filter_: filter_.name)
@@ -38,8 +38,8 @@ class ExampleFile(ContentType):
             yield Decision(unit, accepted=not reason, reason=reason)
 
 
-def _by_source(path: str, options: Options | None) -> str:
-    if not isinstance(options, SourceOptions):  # a publication decides by filters alone
+def _by_source(path: str, options: SourceOptions | None) -> str:
+    if options is None:  # a publication decides by filters alone
         return ""
     rule = matching(options.exclude, path)
     if rule:
@@ -47,8 +47,7 @@ def _by_source(path: str, options: Options | None) -> str:
     return "" if not options.include or matching(options.include, path) else "matches no include"
 
 
-def _by_filter(unit: Unit, rule: ActiveFilter) -> str:
-    assert isinstance(rule.options, FilterOptions)
+def _by_filter(unit: Unit, rule: ActiveFilter[FilterOptions]) -> str:
     [file] = unit.artifacts
     denied = matching(rule.options.deny, unit.key)
     if denied:

@@ -32,11 +32,9 @@ Groups = Mapping[str, Mapping[str, Listed]]
 _NO_PATH: Final = "not a relative path that stays below its folder, of printable characters"
 
 
-class ExampleImporter(Importer):
+class ExampleImporter(Importer[SourceOptions, FilterOptions]):
     """Low-level importer: overrides `sync`, declares no groups, compares by itself."""
 
-    options = SourceOptions
-    filter_options = FilterOptions
     folder_urls = False
     shared_groups = True  # they are buckets of paths: any source may bring a file
 
@@ -44,7 +42,9 @@ class ExampleImporter(Importer):
     def metadata(cls) -> Metadata:
         return Metadata("example", "Files (low-level example)", (EXAMPLE_FILE,), ">=2.0,<3")
 
-    async def sync(self, conduit: SyncConduit, config: PluginCallConfiguration) -> None:
+    async def sync(
+        self, conduit: SyncConduit[SourceOptions, FilterOptions], config: PluginCallConfiguration
+    ) -> None:
         """Record the changes of the manifest.
 
         The scratchpad holds the validator of the manifest read last, and a digest of each group's
@@ -74,7 +74,7 @@ class ExampleImporter(Importer):
 
     def upload(  # noqa: PLR0917  # plugin API 1.x
         self,
-        conduit: UploadConduit,
+        conduit: UploadConduit[SourceOptions],
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,
@@ -103,7 +103,7 @@ def group_of(path: str) -> str:
     return f"{sha256(path.encode()).digest()[0]:02x}"
 
 
-def _groups(conduit: SyncConduit, listed: Iterable[Listed]) -> Groups:
+def _groups(conduit: SyncConduit[SourceOptions, FilterOptions], listed: Iterable[Listed]) -> Groups:
     """Return the files of a manifest by group and name; the first of a name counts."""
     groups: dict[str, dict[str, Listed]] = {}
     for file in listed:
@@ -117,7 +117,13 @@ def _groups(conduit: SyncConduit, listed: Iterable[Listed]) -> Groups:
     return groups
 
 
-def _compare(conduit: SyncConduit, group: str, files: Mapping[str, Listed], *, base: str) -> None:
+def _compare(
+    conduit: SyncConduit[SourceOptions, FilterOptions],
+    group: str,
+    files: Mapping[str, Listed],
+    *,
+    base: str,
+) -> None:
     """Save files that are new or changed, remove those that are no longer listed.
 
     Units that are not mentioned stay.

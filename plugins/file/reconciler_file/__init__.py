@@ -24,7 +24,7 @@ function.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reconciler.plugin import ContentType, Importer, Publisher
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 __all__ = ["file", "importer", "publisher"]
 
 
-def importer() -> tuple[type[Importer], dict[str, Any]]:
+def importer() -> tuple[type[Importer], dict[str, object]]:
     """Entry point of the importer `file`."""
     from reconciler_file.file_importer import FileImporter
 
     return FileImporter, {}
 
 
-def publisher() -> tuple[type[Publisher], dict[str, Any]]:
+def publisher() -> tuple[type[Publisher], dict[str, object]]:
     """Entry point of the publisher `file`."""
     from reconciler_file.file_publisher import FilePublisher
 
     return FilePublisher, {}
 
 
-def file() -> tuple[type[ContentType], dict[str, Any]]:
+def file() -> tuple[type[ContentType], dict[str, object]]:
     """Entry point of the content type `file.file`."""
     from reconciler_file.content import File
 

@@ -10,7 +10,6 @@ from reconciler.plugin import (
     ActiveFilter,
     ContentType,
     Decision,
-    Options,
     StoredUnit,
     TraceStep,
     Unit,
@@ -22,7 +21,7 @@ FILE: Final = "file.file"
 NOT_INCLUDED = "matches no include"
 
 
-class File(ContentType):
+class File(ContentType[SourceOptions, FilterOptions]):
     """One file. Key: its path within the tree; one artifact, under the same path; no metadata."""
 
     id = FILE
@@ -34,8 +33,8 @@ class File(ContentType):
         cls,
         group: str,
         units: Sequence[Unit],
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
+        options: SourceOptions | None,
+        filters: Sequence[ActiveFilter[FilterOptions]],
         now: datetime,
     ) -> Iterable[Decision]:
         rules = sorted(filters, key=lambda active: active.name)
@@ -55,8 +54,8 @@ class File(ContentType):
         group: str,
         units: Sequence[Unit],
         traced: Sequence[Unit],
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
+        options: SourceOptions | None,
+        filters: Sequence[ActiveFilter[FilterOptions]],
         now: datetime,
     ) -> Iterable[Iterable[TraceStep]]:
         decisions = cls.select(group, units, options, filters, now)
@@ -83,9 +82,9 @@ def _step(decision: Decision) -> TraceStep:
     return TraceStep(False, decision.reason, filter_, (key,) if key else ())
 
 
-def _by_source(unit: Unit, options: Options | None) -> tuple[str, str]:
+def _by_source(unit: Unit, options: SourceOptions | None) -> tuple[str, str]:
     """Return reason and rule of a refusal by the source's own keys; empty if there is none."""
-    if not isinstance(options, SourceOptions):
+    if options is None:
         return "", ""
     rule = options.excluded.find(unit.key)
     if rule:
@@ -94,10 +93,9 @@ def _by_source(unit: Unit, options: Options | None) -> tuple[str, str]:
     return ("", "") if is_included else (NOT_INCLUDED, "")
 
 
-def _by_filters(unit: Unit, filters: Sequence[ActiveFilter]) -> tuple[str, str]:
+def _by_filters(unit: Unit, filters: Sequence[ActiveFilter[FilterOptions]]) -> tuple[str, str]:
     """Return the first reason by the filters' names, and its rule; empty if there is none."""
     for active in filters:
-        assert isinstance(active.options, FilterOptions)
         rule = active.options.denied.find(unit.key)
         if rule:
             return f'denied by "{rule}" ({active.name}.deny)', f"{active.name}.deny"

@@ -32,15 +32,13 @@ from reconciler_file.urls import UrlLines
 _LISTS: Final = (".txt", ".list", ".urls")
 
 
-class FileImporter(Importer):
+class FileImporter(Importer[SourceOptions, FilterOptions]):
     """Imports trees of files.
 
     `declare` reads the page that lists everything (a folder has one page for each folder), sorts
     its lines into groups, and hands them to `read`.
     """
 
-    options = SourceOptions
-    filter_options = FilterOptions
     folder_urls = False
     shared_groups = True  # they are buckets of paths: any source may bring a file
 
@@ -48,7 +46,9 @@ class FileImporter(Importer):
     def metadata(cls) -> Metadata:
         return Metadata("file", "Files", (FILE,), ">=2.0,<3")
 
-    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+    async def declare(
+        self, conduit: ReadConduit[SourceOptions, FilterOptions]
+    ) -> AsyncIterator[Group | Unchanged]:
         """Yield the groups that upstream lists.
 
         An unchanged list is not parsed again, provided that it pins the bytes of every file.
@@ -76,13 +76,15 @@ class FileImporter(Importer):
         for group in groups:
             yield group
 
-    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit]:
+    async def read(
+        self, conduit: ReadConduit[SourceOptions, FilterOptions], group: Group
+    ) -> Iterable[Unit]:
         """Return the files of one group; entries without a usable name are refused one by one."""
         return as_units(group.data, FILE, conduit.refuse)
 
     def upload(  # noqa: PLR0917  # plugin API 1.x
         self,
-        conduit: UploadConduit,
+        conduit: UploadConduit[SourceOptions],
         file: UploadedFile,
         fields: Mapping[str, str],
         config: PluginCallConfiguration,

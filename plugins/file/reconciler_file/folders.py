@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote_to_bytes, urljoin
 import msgspec
 from lxml import etree  # type: ignore[import-untyped]
 
-from reconciler.plugin import Group, Malformed, Page, ReadConduit, safe_path
+from reconciler.plugin import Group, Malformed, Page, UpstreamConduit, safe_path
 from reconciler_file.listing import MOST_FILES, Entry, decode_name, group_of, usable
 
 LOCAL_TYPE: Final = "application/vnd.reconciler.folder+json"
@@ -68,7 +68,7 @@ class _Link(msgspec.Struct):
     after: list[str] = []
 
 
-async def folder_groups(conduit: ReadConduit) -> list[Group]:
+async def folder_groups(conduit: UpstreamConduit) -> list[Group]:
     """Return every file below the call's URL, in groups.
 
     Raises Malformed for a page that is not a listing, and for folders nested too deeply.
@@ -119,7 +119,7 @@ def _local_entries(page: Page) -> list[ListedEntry]:
     ]
 
 
-async def _walk(conduit: ReadConduit, top: Page) -> list[ListedEntry]:
+async def _walk(conduit: UpstreamConduit, top: Page) -> list[ListedEntry]:
     """Read the tree level by level.
 
     A folder that was listed before, under whatever name a redirect gave it, is skipped.
@@ -177,7 +177,7 @@ class _ReadSoFar:
 
 
 async def _listings(
-    conduit: ReadConduit, folders: dict[str, str], read: _ReadSoFar
+    conduit: UpstreamConduit, folders: dict[str, str], read: _ReadSoFar
 ) -> AsyncIterator[_Listing]:
     """Yield what folders hold (URL -> prefix of their names), each read as soon as it is there.
 

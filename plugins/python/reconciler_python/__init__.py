@@ -28,7 +28,7 @@ the function.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reconciler.plugin import ContentType, Importer, Publisher
@@ -36,28 +36,28 @@ if TYPE_CHECKING:
 __all__ = ["distribution", "importer", "project", "publisher"]
 
 
-def importer() -> tuple[type[Importer], dict[str, Any]]:
+def importer() -> tuple[type[Importer], dict[str, object]]:
     """Entry point of the importer `python`."""
     from reconciler_python.simple_importer import PythonImporter
 
     return PythonImporter, {}
 
 
-def publisher() -> tuple[type[Publisher], dict[str, Any]]:
+def publisher() -> tuple[type[Publisher], dict[str, object]]:
     """Entry point of the publisher `python`."""
     from reconciler_python.publishing.simple_publisher import PythonPublisher
 
     return PythonPublisher, {}
 
 
-def distribution() -> tuple[type[ContentType], dict[str, Any]]:
+def distribution() -> tuple[type[ContentType], dict[str, object]]:
     """Entry point of the content type `python.distribution`."""
     from reconciler_python.content import Distribution
 
     return Distribution, {}
 
 
-def project() -> tuple[type[ContentType], dict[str, Any]]:
+def project() -> tuple[type[ContentType], dict[str, object]]:
     """Entry point of the content type `python.project`."""
     from reconciler_python.content import Project
 

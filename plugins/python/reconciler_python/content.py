@@ -11,7 +11,6 @@ from reconciler.plugin import (
     Artifact,
     ContentType,
     Decision,
-    Options,
     StoredUnit,
     Summary,
     TraceStep,
@@ -20,6 +19,7 @@ from reconciler.plugin import (
 )
 from reconciler_python.dependencies.unmet_requirements import measured_otherwise
 from reconciler_python.matching.subjects import matches_subject
+from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.core_metadata import metadata_of
 from reconciler_python.reading.filenames import WHEEL, project_name
@@ -34,7 +34,7 @@ from reconciler_python.selecting.selection import (
 )
 
 
-class Distribution(ContentType):
+class Distribution(ContentType[SelectionOptions, FilterOptions]):
     """One file of a project. Key: the filename; group: the normalised project name."""
 
     id = DISTRIBUTION
@@ -46,8 +46,8 @@ class Distribution(ContentType):
         cls,
         group: str,
         units: Sequence[Unit],
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
+        options: SelectionOptions | None,
+        filters: Sequence[ActiveFilter[FilterOptions]],
         now: datetime,
     ) -> Iterable[Decision]:
         failure = measured_otherwise(group, units, options)
@@ -61,15 +61,18 @@ class Distribution(ContentType):
         group: str,
         units: Sequence[Unit],
         traced: Sequence[Unit],
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
+        options: SelectionOptions | None,
+        filters: Sequence[ActiveFilter[FilterOptions]],
         now: datetime,
     ) -> Iterable[Iterable[TraceStep]]:
         return ProjectSelection(group, options, filters, now=now).trace(units, traced)
 
     @classmethod
     def trace_group(
-        cls, group: str, options: Options | None, filters: Sequence[ActiveFilter]
+        cls,
+        group: str,
+        options: SelectionOptions | None,
+        filters: Sequence[ActiveFilter[FilterOptions]],
     ) -> Iterable[TraceStep]:
         return trace_project(group, options, filters)
 
@@ -79,30 +82,36 @@ class Distribution(ContentType):
 
     @classmethod
     def load_metadata(
-        cls, unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
+        cls,
+        unit: Unit,
+        filters: Sequence[ActiveFilter[FilterOptions]],
+        read: Callable[[str], bytes | None],
     ) -> Unit:
         return with_stored_evidence(unit, filters, read)
 
     @classmethod
     def needs_first_seen(
-        cls, units: Sequence[Unit], options: Options | None, filters: Sequence[ActiveFilter]
+        cls,
+        units: Sequence[Unit],
+        options: SelectionOptions | None,
+        filters: Sequence[ActiveFilter[FilterOptions]],
     ) -> Iterable[Unit]:
         return needs_first_seen(units, options, filters)
 
     @classmethod
-    def pinning_options(cls, options: Options) -> Options | None:
+    def pinning_options(cls, options: SelectionOptions) -> SelectionOptions | None:
         """Return the pins of a source: of lock files, of `include` and of `files`."""
-        return options.pinning_options() if isinstance(options, SelectionOptions) else None
+        return options.pinning_options()
 
     @classmethod
     def refuse_replacement(
-        cls, before: StoredUnit, after: Unit, options: Options | None
+        cls, before: StoredUnit, after: Unit, options: SelectionOptions | None
     ) -> str | None:
         """Return why a file may not be replaced by other bytes under its filename; None if it may.
 
         An index that replaces bytes is broken or compromised.
         """
-        if isinstance(options, SelectionOptions) and options.substitution == "allow":
+        if options is not None and options.substitution == "allow":
             return None
         if is_variants_index(after):  # it changes with each variant that is uploaded
             return None
@@ -115,7 +124,9 @@ class Distribution(ContentType):
         )
 
     @classmethod
-    def removal_reason(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+    def removal_reason(
+        cls, unit: StoredUnit, options: SelectionOptions | None, refused: str
+    ) -> str:
         return removal_reason(unit, options, refused)
 
     @classmethod
@@ -149,7 +160,7 @@ class Distribution(ContentType):
         return metadata_of(unit, container)
 
 
-class Project(ContentType):
+class Project(ContentType[SelectionOptions, FilterOptions]):
     """The state of a project as a whole (PEP 792): archived, deprecated, with its reason.
 
     Key: the project name.
@@ -165,7 +176,9 @@ class Project(ContentType):
         return group == project_name(subject)
 
     @classmethod
-    def removal_reason(cls, unit: StoredUnit, options: Options | None, refused: str) -> str:
+    def removal_reason(
+        cls, unit: StoredUnit, options: SelectionOptions | None, refused: str
+    ) -> str:
         return project_removal_reason(unit.group, options, refused)
 
     @classmethod

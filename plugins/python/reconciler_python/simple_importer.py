@@ -15,7 +15,6 @@ from reconciler.plugin import (
     Malformed,
     Metadata,
     Page,
-    ReadConduit,
     Refused,
     Unchanged,
     Unit,
@@ -29,6 +28,7 @@ from reconciler_python.dependencies.unmet_requirements import (
     unmet_requirement,
 )
 from reconciler_python.matching.subjects import projects as projects_of
+from reconciler_python.options.conduit import Conduit
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.documents import ACCEPT
@@ -50,14 +50,12 @@ _SERIALS: Final = (
 _NAMES: Final = "names:"  # the same of a list that does not
 
 
-class PythonImporter(Importer):
+class PythonImporter(Importer[SelectionOptions, FilterOptions]):
     """Imports projects as groups.
 
     One conditional request per project, and none where the project list has serials.
     """
 
-    options = SelectionOptions
-    filter_options = FilterOptions
     well_known_names = ("pypi",)
     selection_required = ("include", "files", "requirements")
     # 2: files come in whose digest is another than sha256; 3: and those that list wheel variants
@@ -76,13 +74,13 @@ class PythonImporter(Importer):
         """Return the projects that a filename may mean; else the project that the subject names."""
         return projects_of(subject)
 
-    async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
+    async def declare(self, conduit: Conduit) -> AsyncIterator[Group | Unchanged]:
         """Yield the projects that the keys name, without asking for the list of all.
 
         With a glob, or without any key, the list decides. With `dependencies`, what these require
         as well; a source that takes everything has that already.
         """
-        options: SelectionOptions = conduit.options
+        options = conduit.options
         named = options.named_projects()
         if options.dependencies and selects_part(options):
             start = (
@@ -109,7 +107,7 @@ class PythonImporter(Importer):
             for group in _listed(conduit, options, projects):
                 yield group
 
-    async def read(self, conduit: ReadConduit, group: Group) -> Iterable[Unit] | Unchanged:
+    async def read(self, conduit: Conduit, group: Group) -> Iterable[Unit] | Unchanged:
         """Return the distributions of one project.
 
         Raises Withdrawn for a quarantined one (PEP 792: no file of it may be offered), and
@@ -143,7 +141,7 @@ class PythonImporter(Importer):
         return await with_evidence(conduit, group.name, await conduit.with_first_seen(units))
 
 
-def _raise_missing(conduit: ReadConduit, project: str, gone: Gone) -> NoReturn:
+def _raise_missing(conduit: Conduit, project: str, gone: Gone) -> NoReturn:
     """Raise the error of a project that the index does not have.
 
     Where it is another one than `Gone`, that is its cause: the core then knows what upstream said.
@@ -165,7 +163,7 @@ def _named(options: SelectionOptions, names: Iterable[str]) -> Iterator[Group]:
 
 
 def _listed(
-    conduit: ReadConduit, options: SelectionOptions, serials: dict[str, int | None]
+    conduit: Conduit, options: SelectionOptions, serials: dict[str, int | None]
 ) -> Iterator[Group]:
     """Yield the projects of the index's own list that can be meant.
 
@@ -186,14 +184,14 @@ def _listed(
     yield from _named(options, sorted(literal - serials.keys()))
 
 
-async def _load(conduit: ReadConduit, group: Group) -> tuple[str, list[Unit]]:
+async def _load(conduit: Conduit, group: Group) -> tuple[str, list[Unit]]:
     """Read a project for the closure, without refusals: `read` reports those."""
     page = await _page(conduit, group)
     units = await _units(conduit.options, group, page, refuse=lambda key, reason: None)
     return page.validator, list(await conduit.with_first_seen(units))
 
 
-async def _page(conduit: ReadConduit, group: Group) -> Page:
+async def _page(conduit: Conduit, group: Group) -> Page:
     return await conduit.get(f"{group.name}/", accept=ACCEPT, at_least=_serial(group))
 
 
@@ -241,7 +239,7 @@ async def _projects(page: Page, options: SelectionOptions) -> dict[str, int | No
     return serials
 
 
-async def _list_page(conduit: ReadConduit) -> Page:
+async def _list_page(conduit: Conduit) -> Page:
     """Fetch the list of projects.
 
     Raises with a hint where the index has none, or keeps it to itself: named projects need none.

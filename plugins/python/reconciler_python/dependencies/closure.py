@@ -31,7 +31,6 @@ from reconciler.plugin import (
     Group,
     Malformed,
     NotCached,
-    ReadConduit,
     Refused,
     Stale,
     Unit,
@@ -54,7 +53,7 @@ from reconciler_python.dependencies.unmet_requirements import (
 )
 from reconciler_python.matching.python_versions import Interpreters
 from reconciler_python.matching.rules import parse_version
-from reconciler_python.options.source_options import SelectionOptions
+from reconciler_python.options.conduit import Conduit
 from reconciler_python.reading.core_metadata import (
     Dependency,
     UnreadableMetadata,
@@ -143,10 +142,10 @@ class _Project:
 class Closure:
     """One source's closure. `start`: the groups that the source itself names or lists."""
 
-    def __init__(self, conduit: ReadConduit, start: Iterable[Group], load: Load) -> None:
+    def __init__(self, conduit: Conduit, start: Iterable[Group], load: Load) -> None:
         self._conduit = conduit
         self._load = load
-        self._options: SelectionOptions = conduit.options
+        self._options = conduit.options
         self._environments = marker_environments(self._options.environments)
         self._python_texts = tuple(python_texts(self._options.environments))
         self._pythons = Interpreters(self._python_texts) if self._python_texts else None

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from reconciler.plugin import Group, PluginFault, ReadConduit, Refused
+from reconciler.plugin import Group, PluginFault, Refused
 from reconciler_python.dependencies.closure_results import ClosureResult
+from reconciler_python.options.conduit import Conduit
 
 _KEY: Final = "dependencies"
 _LARGEST: Final = 64 * 1024 * 1024  # bytes of a record that is unpacked
@@ -44,7 +45,7 @@ class DependencyRecord:
     Packed, since a scratchpad is small: one of 10,000 projects has megabytes of names.
     """
 
-    def __init__(self, conduit: ReadConduit) -> None:
+    def __init__(self, conduit: Conduit) -> None:
         self._conduit = conduit
 
     def kept_groups(self, missing: Iterable[str], declared: Container[str]) -> Iterator[Group]:

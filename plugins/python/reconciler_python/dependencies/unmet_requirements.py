@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from reconciler.plugin import Gone, Malformed, Options, ReadConduit, Unit, Withdrawn
+from reconciler.plugin import Gone, Malformed, Unit, Withdrawn
 from reconciler_python.matching.single_files import Selector, SingleFiles
+from reconciler_python.options.conduit import Conduit
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.units import is_installable
 from reconciler_python.requirements.requirements import ProjectRequirement, Requirements
@@ -20,7 +21,7 @@ _NOTHING: Final[Mapping[str, str]] = {}
 
 
 def unmet_requirement(
-    conduit: ReadConduit,
+    conduit: Conduit,
     project: str,
     units: Iterable[Unit],
     *,
@@ -31,7 +32,7 @@ def unmet_requirement(
     `units`: all that the index offers, before any rule; `kept_out`: reasons by filename, of files
     that could not become a unit. A name that an earlier source owns is never unmet.
     """
-    options: SelectionOptions = conduit.options
+    options = conduit.options
     if not (options.requirements or options.files) or conduit.owned_by_earlier_source(project):
         return None
     offered = [unit for unit in units if is_installable(unit)]
@@ -43,13 +44,13 @@ def unmet_requirement(
 
 
 def measured_otherwise(
-    project: str, units: Iterable[Unit], options: Options | None
+    project: str, units: Iterable[Unit], options: SelectionOptions | None
 ) -> Malformed | None:
     """Return the error of files that were downloaded to be compared, and are not those asked for.
 
     `units`: all that the index offers. None where nothing was measured.
     """
-    if not (isinstance(options, SelectionOptions) and options.requirements):
+    if options is None or not options.requirements:
         return None
     offered = [unit for unit in units if is_installable(unit)]
     if not any(
@@ -61,12 +62,12 @@ def measured_otherwise(
     return _without_digest(options.required, project, offered)
 
 
-def missing_project_error(conduit: ReadConduit, project: str, gone: Gone) -> Exception:
+def missing_project_error(conduit: Conduit, project: str, gone: Gone) -> Exception:
     """Return the error to raise when the index has no such project.
 
     It is not `Gone` where releases of the project are asked for one by one.
     """
-    options: SelectionOptions = conduit.options
+    options = conduit.options
     if isinstance(gone, Withdrawn) or conduit.owned_by_earlier_source(project):
         return gone
     requirements = options.required.for_project(project)

@@ -79,20 +79,19 @@ class PublicationOptions(Options):
     )
 
 
-class PythonPublisher(Publisher):
+class PythonPublisher(Publisher[PublicationOptions]):
     """Publishes a simple index. The result depends on the version and the options alone."""
 
-    options = PublicationOptions
     revision = 2
 
     @classmethod
     def metadata(cls) -> Metadata:
         return Metadata("python", "Python simple index", (DISTRIBUTION, PROJECT), ">=2.0,<3")
 
-    def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
-        base_url = (
-            conduit.options.base_url if isinstance(conduit.options, PublicationOptions) else ""
-        )
+    def publish(
+        self, conduit: PublishConduit[PublicationOptions], config: PluginCallConfiguration
+    ) -> None:
+        base_url = conduit.options.base_url
         for name in conduit.changed_groups():
             units = conduit.units(name)
             with conduit.group(name) as output:
@@ -101,12 +100,9 @@ class PythonPublisher(Publisher):
             _publish_page(output, "simple/", list_pages(conduit.groups()))
 
     @classmethod
-    def needs_first_seen(cls, options: Options) -> Callable[[StoredUnit], bool] | None:
+    def needs_first_seen(cls, options: PublicationOptions) -> Callable[[StoredUnit], bool] | None:
         """Return what tells files without an upload time, where pages show their first sights."""
-        shown = (
-            isinstance(options, PublicationOptions) and options.unknown_upload_time == "firstSeen"
-        )
-        return is_undated if shown else None
+        return is_undated if options.unknown_upload_time == "firstSeen" else None
 
     @classmethod
     def missing(cls, conduit: MissingConduit, path: str) -> Redirect | None:

@@ -77,7 +77,9 @@ class _Questions:
 
 
 async def with_evidence(
-    conduit: UpstreamConduit, group_name: str, units: Iterable[Unit]
+    conduit: UpstreamConduit[SelectionOptions, FilterOptions],
+    group_name: str,
+    units: Iterable[Unit],
 ) -> list[Unit]:
     """Return the units of one project with their evidence on licence and attestations.
 
@@ -87,7 +89,7 @@ async def with_evidence(
     """
     result = list(units)
     questions = _questions(
-        [*(active.options for active in conduit.filters), getattr(conduit.options, "filter", None)]
+        [*(active.options for active in conduit.filters), conduit.options.filter]
     )
     if not questions:
         return result
@@ -101,7 +103,11 @@ async def with_evidence(
 
 
 async def _asked(
-    conduit: UpstreamConduit, group: str, units: Mapping[str, Unit], *, questions: _Questions
+    conduit: UpstreamConduit[SelectionOptions, FilterOptions],
+    group: str,
+    units: Mapping[str, Unit],
+    *,
+    questions: _Questions,
 ) -> dict[str, Unit]:
     """Return by key those that evidence lets in, and those that only evidence keeps out."""
     selection = ProjectSelection(
@@ -130,7 +136,11 @@ async def _asked(
 
 
 async def _read(
-    conduit: UpstreamConduit, unit: Unit, questions: _Questions, *, limit: asyncio.Semaphore
+    conduit: UpstreamConduit[SelectionOptions, FilterOptions],
+    unit: Unit,
+    questions: _Questions,
+    *,
+    limit: asyncio.Semaphore,
 ) -> Unit:
     async with limit:
         if questions.licences:
@@ -138,7 +148,9 @@ async def _read(
         return await _attested(conduit, unit, questions.verify) if questions.attestations else unit
 
 
-async def _licence(conduit: UpstreamConduit, unit: Unit) -> dict[str, Any]:
+async def _licence(
+    conduit: UpstreamConduit[SelectionOptions, FilterOptions], unit: Unit
+) -> dict[str, Any]:
     try:
         body = await core_metadata(conduit, unit)
     except (Gone, Malformed, UnreadableMetadata) as error:
@@ -146,7 +158,9 @@ async def _licence(conduit: UpstreamConduit, unit: Unit) -> dict[str, Any]:
     return licence_facts(body) if body else {}
 
 
-async def _attested(conduit: UpstreamConduit, unit: Unit, verify: bool) -> Unit:
+async def _attested(
+    conduit: UpstreamConduit[SelectionOptions, FilterOptions], unit: Unit, verify: bool
+) -> Unit:
     url = unit.metadata.get(PROVENANCE_URL)
     if not url:
         return _with(unit, {ATTESTATION_FACTS: {}})
@@ -168,7 +182,7 @@ async def _attested(conduit: UpstreamConduit, unit: Unit, verify: bool) -> Unit:
 
 
 def with_stored_evidence(
-    unit: Unit, filters: Sequence[ActiveFilter], read: Callable[[str], bytes | None]
+    unit: Unit, filters: Sequence[ActiveFilter[FilterOptions]], read: Callable[[str], bytes | None]
 ) -> Unit:
     """Return a stored unit with what its own artifacts say of licence and attestations.
 
@@ -199,10 +213,8 @@ def _provenance(unit: Unit, body: bytes, verify: bool) -> dict[str, Any]:
     return provenance_facts(body, unit.key, file, verify=verify)
 
 
-def _questions(options: Iterable[object]) -> _Questions:
-    asking = [
-        filter_options for filter_options in options if isinstance(filter_options, FilterOptions)
-    ]
+def _questions(options: Iterable[FilterOptions | None]) -> _Questions:
+    asking = [filter_options for filter_options in options if filter_options is not None]
     licences = [
         filter_options.licenses for filter_options in asking if filter_options.licenses is not None
     ]
@@ -214,20 +226,17 @@ def _questions(options: Iterable[object]) -> _Questions:
     return _Questions(licences, attestations)
 
 
-def _without_evidence(options: Any) -> Any:
+def _without_evidence(options: SelectionOptions) -> SelectionOptions:
     """Return the source's options without the keys that need evidence."""
-    if not isinstance(options, SelectionOptions) or options.filter is None:
+    if options.filter is None:
         return options
     return options.model_copy(update={"filter": _silent(options.filter)})
 
 
-def _others_without_evidence(filters: Sequence[ActiveFilter]) -> list[ActiveFilter]:
-    return [
-        msgspec.structs.replace(active, options=_silent(active.options))
-        if isinstance(active.options, FilterOptions)
-        else active
-        for active in filters
-    ]
+def _others_without_evidence(
+    filters: Sequence[ActiveFilter[FilterOptions]],
+) -> list[ActiveFilter[FilterOptions]]:
+    return [msgspec.structs.replace(active, options=_silent(active.options)) for active in filters]
 
 
 def _silent(options: FilterOptions) -> FilterOptions:

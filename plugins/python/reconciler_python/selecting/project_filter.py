@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reconciler.plugin import ActiveFilter, Options
+from reconciler.plugin import ActiveFilter
 from reconciler_python.matching.rules import Rules
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
@@ -18,15 +18,13 @@ class ProjectFilter:
     Lives for one listing; cheap for every name of a long list.
     """
 
-    def __init__(self, options: Options | None, filters: Sequence[ActiveFilter]) -> None:
-        own = options.filter if isinstance(options, SelectionOptions) else None
+    def __init__(
+        self, options: SelectionOptions | None, filters: Sequence[ActiveFilter[FilterOptions]]
+    ) -> None:
+        own = options.filter if options is not None else None
         written = [(SOURCE_FILTER, own)] if own is not None else []
         by_name = sorted(filters, key=lambda active: active.name)
-        written += [
-            (filter_scope(active.name), active.options)
-            for active in by_name
-            if isinstance(active.options, FilterOptions)
-        ]
+        written += [(filter_scope(active.name), active.options) for active in by_name]
         self._asked = [
             _Names(scope, rules) for scope, rules in written if rules.denied or rules.allowed
         ]
@@ -62,7 +60,9 @@ class _Names:
         return ""
 
 
-def refusal(project: str, options: Options | None, filters: Sequence[ActiveFilter]) -> str:
+def refusal(
+    project: str, options: SelectionOptions | None, filters: Sequence[ActiveFilter[FilterOptions]]
+) -> str:
     """Return `ProjectFilter.refusal` of one project.
 
     Pure; neither the order of filters nor that of rules matters.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from reconciler.plugin import ActiveFilter, Decision, Options, StoredUnit, TraceStep, Unit
+from reconciler.plugin import ActiveFilter, Decision, StoredUnit, TraceStep, Unit
 from reconciler_python.matching.rules import Matcher
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
@@ -50,16 +50,15 @@ class ProjectSelection:
     def __init__(
         self,
         project: str,
-        options: Options | None,
-        filters: Sequence[ActiveFilter],
+        options: SelectionOptions | None,
+        filters: Sequence[ActiveFilter[FilterOptions]],
         *,
         now: datetime,
     ) -> None:
-        source = options if isinstance(options, SelectionOptions) else None
-        written = _written(source, filters)
+        written = _written(options, filters)
         prereleases = prerelease_policy(written) in ("allow", "if-nothing-else")
         self._checks: list[Check] = (
-            [*_source_checks(project, source, prereleases)] if source is not None else []
+            [*_source_checks(project, options, prereleases)] if options is not None else []
         )
         for scope, rules in written:
             self._checks += filter_checks(
@@ -139,7 +138,7 @@ class ProjectSelection:
 
 
 def _written(
-    source: SelectionOptions | None, filters: Sequence[ActiveFilter]
+    source: SelectionOptions | None, filters: Sequence[ActiveFilter[FilterOptions]]
 ) -> list[tuple[Scope, FilterOptions]]:
     """Return the filters in force: the source's own, then the others by name."""
     own = (
@@ -148,11 +147,7 @@ def _written(
     by_name = sorted(filters, key=lambda active: active.name)
     return [
         *own,
-        *(
-            (filter_scope(active.name), active.options)
-            for active in by_name
-            if isinstance(active.options, FilterOptions)
-        ),
+        *((filter_scope(active.name), active.options) for active in by_name),
     ]
 
 
@@ -165,13 +160,14 @@ def _source_checks(project: str, options: SelectionOptions, prereleases: bool) -
 
 
 def needs_first_seen(
-    units: Iterable[Unit], options: Options | None, filters: Sequence[ActiveFilter]
+    units: Iterable[Unit],
+    options: SelectionOptions | None,
+    filters: Sequence[ActiveFilter[FilterOptions]],
 ) -> list[Unit]:
     """Return the files whose age counts from their first sight: no upload time says otherwise."""
-    source = options if isinstance(options, SelectionOptions) else None
     asked = options is not None and any(
         rules.min_age is not None and rules.min_age.unknown == "firstSeen"
-        for _, rules in _written(source, filters)
+        for _, rules in _written(options, filters)
     )
     if not asked:
         return []
@@ -180,7 +176,7 @@ def needs_first_seen(
 
 
 def refused_project(
-    project: str, options: Options | None, filters: Sequence[ActiveFilter]
+    project: str, options: SelectionOptions | None, filters: Sequence[ActiveFilter[FilterOptions]]
 ) -> str | None:
     """Return why nothing of a project may come in: a rule that means all of it.
 
@@ -190,17 +186,16 @@ def refused_project(
 
 
 def trace_project(
-    project: str, options: Options | None, filters: Sequence[ActiveFilter]
+    project: str, options: SelectionOptions | None, filters: Sequence[ActiveFilter[FilterOptions]]
 ) -> Iterator[TraceStep]:
     """Yield the rules that keep out all of a project."""
-    source = options if isinstance(options, SelectionOptions) else None
-    if source is not None:
-        rule = source.excluded.whole_project(project) if source.excluded else None
+    if options is not None:
+        rule = options.excluded.whole_project(project) if options.excluded else None
         if rule is not None:
             yield SOURCE.step(False, f'excluded by "{rule.text}"', "exclude", rule.index)
-        if selects_part(source) and not source.dependencies and not source.concerns(project):
-            yield SOURCE.step(False, no_match_text(source), selecting_key(source))
-    for scope, rules in _written(source, filters):
+        if selects_part(options) and not options.dependencies and not options.concerns(project):
+            yield SOURCE.step(False, no_match_text(options), selecting_key(options))
+    for scope, rules in _written(options, filters):
         denied = rules.denied.whole_project(project) if rules.denied else None
         if denied is not None:
             yield scope.step(
@@ -208,12 +203,12 @@ def trace_project(
             )
 
 
-def removal_reason(unit: StoredUnit, options: Options | None, refused: str) -> str:
+def removal_reason(unit: StoredUnit, options: SelectionOptions | None, refused: str) -> str:
     """Return why a distribution goes that is no longer in.
 
     `refused`: why `select` keeps it out now, empty where upstream no longer lists it.
     """
-    if not isinstance(options, SelectionOptions):
+    if options is None:
         return refused or "gone upstream"
     if refused and not (selects_part(options) and refused == no_match_text(options)):
         return refused
@@ -249,19 +244,18 @@ def _no_longer(options: SelectionOptions) -> str:
     )
 
 
-def project_removal_reason(project: str, options: Options | None, refused: str) -> str:
+def project_removal_reason(project: str, options: SelectionOptions | None, refused: str) -> str:
     """Return why a project's status goes.
 
     It leaves with the last distribution, too; which filter may have put those out cannot be seen
     from here.
     """
-    source = options if isinstance(options, SelectionOptions) else None
     if refused and not refused.startswith(NO_MATCH):
         return refused
-    if source is not None:
-        rule = source.excluded.whole_project(project)
+    if options is not None:
+        rule = options.excluded.whole_project(project)
         if rule:
             return f'excluded by "{rule.text}"'
-        if selects_part(source) and not source.dependencies and not source.concerns(project):
-            return _no_longer(source)
+        if selects_part(options) and not options.dependencies and not options.concerns(project):
+            return _no_longer(options)
     return "none of its distributions is left, or its status is active again"
