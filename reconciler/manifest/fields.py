@@ -17,6 +17,7 @@ from reconciler.model import (
     ON_DEMAND,
     SAME_ORIGIN,
     Digest,
+    base_url,
     safe_path,
 )
 from reconciler.plugin import OptionFault
@@ -123,6 +124,17 @@ def _web_url(text: str, instead: str, expected: str) -> str:
     if parts.query or parts.fragment:
         raise OptionFault("a URL here has no `?` and no `#` part")
     return text
+
+
+def _base_url(text: str) -> str:
+    address = base_url(text)
+    if address is None:
+        raise OptionFault(
+            "expects the http or https URL under which clients find the publication",
+            hint="such as https://packages.example.org/team/: letters, digits, `.`, `_`, `~`, `-`,"
+            " `/`",
+        )
+    return address
 
 
 def _policy(text: str) -> str:
@@ -246,6 +258,11 @@ def _cidr(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name), _pattern(_NAME)]
 LabelKey = Annotated[str, AfterValidator(_label)]
 Header = Annotated[str, AfterValidator(_header)]
+BaseUrl = Annotated[
+    str,
+    AfterValidator(_base_url),
+    Field(json_schema_extra={"format": "uri", "pattern": r"^https?://[^?#@\s]+$"}),
+]
 RemoteUrl = Annotated[
     str,
     AfterValidator(_remote_url),

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from reconciler.errors import Origin
 from reconciler.manifest.fields import (
+    BaseUrl,
     Cidr,
     Header,
     LabelKey,
@@ -236,6 +237,11 @@ class PublicationSpec(Options):
         default=timedelta(seconds=GRACE),
         description="How long files stay reachable that a new version merely dropped; what a rule"
         " took away is gone at once. `0s`: no time.",
+    )
+    base_url: BaseUrl | None = Field(
+        default=None,
+        description="Where clients find the publication, for pages that have to say it. Without it"
+        " the server says what each request was sent to; exports of such pages need it.",
     )
     exports: list[ExportSpec] = Field(default_factory=list)
 

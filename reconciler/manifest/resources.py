@@ -85,6 +85,15 @@ def publication(
     if options is None or not isinstance(manifest, PublicationManifest):
         return None
     spec = manifest.spec
+    if spec.exports and spec.base_url is None and publisher.cls.needs_base_url:
+        checked.refuse(
+            ("spec", "exports"),
+            f"`spec.exports`: pages of publisher `{publisher.id}` say where they are served, which"
+            " an export cannot know",
+            "set `baseUrl` to the URL under which clients find it, such as"
+            " `https://packages.example.org/team/`",
+            key=True,
+        )
     return Publication(
         meta=manifest.meta(declared.origin),
         spec=canonical(
@@ -107,6 +116,7 @@ def publication(
         filters=tuple(spec.filters),
         quarantined=spec.quarantined,
         grace=int(spec.grace.total_seconds()),
+        base_url=spec.base_url,
     )
 
 

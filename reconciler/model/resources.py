@@ -31,6 +31,7 @@ PUBLICATION_KEYS = frozenset(
         "quarantined",
         "access",
         "grace",
+        "baseUrl",
         "exports",
     }
 )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from reconciler.model import Artifact, StoredUnit, Unit
+from reconciler.model import Artifact, StoredArtifact, StoredUnit, Unit
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.type_arguments import Filter_co, Options_co, Pages_co, Source_co
 from reconciler.plugin.upstream_conduits import (
@@ -214,13 +214,32 @@ class Output(Protocol):
     """Files of one group of a publication; they replace the group's earlier files."""
 
     def page(
-        self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()
+        self,
+        path: str,
+        body: bytes,
+        media_type: str,
+        *,
+        aliases: tuple[str, ...] = (),
+        immutable: bool = False,
+        linger: str | timedelta | None = None,
     ) -> None:
         """Emit a rendered representation of `path`; a path that ends in `/` is a folder's index.
 
-        Several media types per path are negotiated; the first emitted is the default. `aliases`:
-        further types that may be asked for and get this one. Rendering must depend on nothing but
-        the version and the options.
+        The empty path is the page of the publication itself. Several media types per path are
+        negotiated; the first emitted is the default. Rendering must depend on nothing but the
+        version and the options.
+
+        Args:
+            path: Relative to the publication.
+            body: What is shown.
+            media_type: Its type.
+            aliases: Further types that may be asked for and get this one.
+            immutable: Promise that no other body ever comes under this path: clients and caches
+                keep it for a year without asking again. Emitting another one later fails the
+                publication, however long the path was gone.
+            linger: How long (`1d`) the path stays served once a version dropped it, for clients
+                that have read an older page. It is gone at once when a rule withholds any of what
+                the page shows.
         """
         ...
 
@@ -240,9 +259,33 @@ class Output(Protocol):
         """
         ...
 
-    def file(self, path: str, sha256: str, media_type: str = "application/octet-stream") -> None:
-        """Emit the bytes of a stored artifact under `path`."""
+    def file(
+        self,
+        path: str,
+        artifact: StoredArtifact,
+        media_type: str = "application/octet-stream",
+        *,
+        immutable: bool = False,
+        linger: str | timedelta | None = None,
+    ) -> None:
+        """Emit the bytes of an artifact of the group under `path`.
+
+        `immutable` and `linger` are as for a page. A path that holds the sha256 of the bytes needs
+        no promise; and any file stays for the `grace` of its publication.
+        """
         ...
+
+
+class PublishedVersion(msgspec.Struct, frozen=True):
+    """A version of a repository.
+
+    `recorded_at`: when it was committed, in UTC. It is the one time of ours that a page may state:
+    the version's, not that of the rendering, which would differ each time. Groups that did not
+    change keep pages of earlier versions.
+    """
+
+    number: int
+    recorded_at: datetime
 
 
 class PublishConduit(RepositoryContent, WritableScratchpads, Protocol[Pages_co]):
@@ -255,6 +298,26 @@ class PublishConduit(RepositoryContent, WritableScratchpads, Protocol[Pages_co])
     @property
     def repository(self) -> RepositoryInfo:
         """Repository that is published."""
+        ...
+
+    @property
+    def version(self) -> PublishedVersion:
+        """Version that is published."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """Address of the publication with a slash at its end, to be written into pages.
+
+        It is a URL that stands for the address: clients read the real one in its place, which is
+        put in when a page is sent. Write it as it is, or join it with relative paths. Raises
+        PluginFault unless the class says `needs_base_url`, or `has_base_url` is true.
+        """
+        ...
+
+    @property
+    def has_base_url(self) -> bool:
+        """True if the manifest declares `baseUrl`: every page can say it, also an exported one."""
         ...
 
     def changed_groups(self) -> Iterator[str]:

@@ -32,6 +32,8 @@ class Publisher(Generic[Pages]):
     options: ClassVar[type[Options]] = Options
     # Raise it when the rendering changes: everything is rendered again.
     revision: ClassVar[int] = 1
+    # Pages cannot do without `conduit.base_url`: exports then need `baseUrl` in the manifest.
+    needs_base_url: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

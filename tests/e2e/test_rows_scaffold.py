@@ -73,8 +73,8 @@ EDITS: dict[str, list[tuple[str | re.Pattern[str], str]]] = {
             ),
         ),
         (
-            "output.file(_path(unit), unit.artifacts[0].sha256)",
-            'output.file(_path(unit), unit.artifacts[0].sha256, "application/schema+json")',
+            "output.file(_path(unit), unit.artifacts[0])",
+            'output.file(_path(unit), unit.artifacts[0], "application/schema+json")',
         ),
         ('return f"files/{unit.group}/{unit.key}"', 'return f"{unit.group}/{unit.key}"'),
         (

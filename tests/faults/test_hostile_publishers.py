@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.cli.serve_adapter import PublisherSuggestions
 from reconciler.errors import Conflict
-from reconciler.plugin import Artifact, Gone, Redirect, Refused, Unit
+from reconciler.plugin import Artifact, Gone, Redirect, Refused, StoredArtifact, Unit
 from reconciler.serve import Application, Catalogue
 from tests.support.asgi import Client
 from tests.support.hostile import FAILURES, Hostile, assert_named, begin, plugins, render
@@ -87,7 +87,7 @@ OUTPUTS: dict[str, tuple[Act, str]] = {
     **{
         f"the path {path[:20]!r}": (paging(path), "the unsafe path ")
         for path in (
-            "",
+            "/",
             "../x",
             "/etc/passwd",
             "a/../../x",
@@ -134,16 +134,16 @@ OUTPUTS: dict[str, tuple[Act, str]] = {
         lambda conduit, output: output.page("beta/", b"", "text/html"),
         "`beta/`",
     ),
-    "a file that is nobody's": (
+    "a file of another repository": (
+        lambda conduit, output: output.file("x", StoredArtifact("x", "0" * 64, 1)),
+        "which is not an artifact of its units",
+    ),
+    "a file whose digest is a path": (
+        lambda conduit, output: output.file("x", StoredArtifact("x", "../../etc/passwd", 1)),
+        "which is not an artifact of its units",
+    ),
+    "a digest in the place of a file": (
         lambda conduit, output: output.file("x", "0" * 64),
-        "which is not an artifact of its units",
-    ),
-    "a digest that is a path": (
-        lambda conduit, output: output.file("x", "../../etc/passwd"),
-        "which is not an artifact of its units",
-    ),
-    "a digest that is bytes": (
-        lambda conduit, output: output.file("x", b"0" * 64),
         "which is not an artifact of its units",
     ),
     "a group that is not there": (

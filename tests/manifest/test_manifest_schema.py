@@ -63,6 +63,7 @@ def test_the_schema_offers_the_keys_of_the_core_and_of_the_plugin(composed: dict
         "exports",
         "quarantined",
         "grace",
+        "baseUrl",
         "title",
     }
     assert definitions["Remote.quotes"]["properties"]["index"] == {"enum": ["famous"]}

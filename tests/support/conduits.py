@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -28,6 +28,7 @@ from reconciler.plugin import (
     Page,
     Part,
     PluginCallConfiguration,
+    PublishedVersion,
     Signer,
     StoredArtifact,
     StoredUnit,
@@ -288,7 +289,14 @@ class FakeOutput:
     aliases: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def page(
-        self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()
+        self,
+        path: str,
+        body: bytes,
+        media_type: str,
+        *,
+        aliases: tuple[str, ...] = (),
+        immutable: bool = False,
+        linger: str | timedelta | None = None,
     ) -> None:
         assert (path, media_type) not in self.pages, f"{path} emitted twice as {media_type}"
         self.pages[path, media_type] = body
@@ -306,9 +314,17 @@ class FakeOutput:
     ) -> None:
         self.page(path, signer.sign(text, MOMENT), media_type, aliases=aliases)
 
-    def file(self, path: str, sha256: str, media_type: str = "application/octet-stream") -> None:
+    def file(
+        self,
+        path: str,
+        artifact: StoredArtifact,
+        media_type: str = "application/octet-stream",
+        *,
+        immutable: bool = False,
+        linger: str | timedelta | None = None,
+    ) -> None:
         assert path not in self.files, f"{path} emitted twice"
-        self.files[path] = (sha256, media_type)
+        self.files[path] = (artifact.sha256, media_type)
 
 
 class FakePublishConduit(FakePads, FakeMembers):
@@ -320,9 +336,12 @@ class FakePublishConduit(FakePads, FakeMembers):
         *,
         changed_groups: list[str] | None = None,
         options: Any = None,
+        base_url: str = "",
     ) -> None:
         FakePads.__init__(self)
         FakeMembers.__init__(self, groups)
+        self.version = PublishedVersion(1, MOMENT)
+        self.base_url, self.has_base_url = base_url, bool(base_url)
         self.options = options
         self.config = PluginCallConfiguration({}, {}, {})
         self.repository = FakeRepository()

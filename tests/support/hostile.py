@@ -107,8 +107,9 @@ def render(conduit: PublishConduit, name: str, output: Any) -> None:
     units = conduit.units(name)
     if units:
         output.page(f"{name}/", " ".join(unit.key for unit in units).encode(), "text/html")
-    for sha256 in sorted({artifact.sha256 for unit in units for artifact in unit.artifacts}):
-        output.file(f"files/{sha256}", sha256)
+    artifacts = {file.sha256: file for unit in units for file in unit.artifacts}
+    for sha256 in sorted(artifacts):
+        output.file(f"files/{sha256}", artifacts[sha256])
 
 
 def units(type: str, group: str, count: int) -> list[Unit]:

@@ -305,7 +305,7 @@ class PagePublisher(Publisher):
         for folder in conduit.changed_groups():
             with conduit.group(folder) as output:
                 for unit in conduit.units(folder):
-                    output.file(f"{folder}/{unit.key}", unit.artifacts[0].sha256, "text/plain")
+                    output.file(f"{folder}/{unit.key}", unit.artifacts[0], "text/plain")
         index = {
             folder: [_listed(unit) for unit in conduit.units(folder)] for folder in conduit.groups()
         }

@@ -189,9 +189,8 @@ class QuotePublisher(Publisher):
                         "application/json",
                     )
                 for artifact in (artifact for unit in units for artifact in unit.artifacts):
-                    output.file(
-                        f"files/{artifact.sha256}/{artifact.path}", artifact.sha256, "text/plain"
-                    )
+                    path = f"files/{artifact.sha256}/{artifact.path}"
+                    output.file(path, artifact, "text/plain")
         names = list(conduit.groups())
         with conduit.whole_repository() as output:
             output.page("index/", msgspec.json.encode(names), "application/json")

@@ -388,7 +388,7 @@ def line_publisher(id: str) -> type[Publisher]:
                     for artifact in (
                         artifact for unit in conduit.units(name) for artifact in unit.artifacts
                     ):
-                        output.file(f"{name}/{artifact.path}", artifact.sha256, "text/plain")
+                        output.file(f"{name}/{artifact.path}", artifact, "text/plain")
             with conduit.whole_repository() as output:
                 listing = "\n".join(conduit.groups()).encode()
                 output.page("index/", listing, "text/plain")

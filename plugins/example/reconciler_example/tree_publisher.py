@@ -25,7 +25,7 @@ class ExamplePublisher(Publisher):
         for name in conduit.changed_groups():
             with conduit.group(name) as output:
                 for unit in conduit.units(name):
-                    output.file(unit.key, unit.artifacts[0].sha256)
+                    output.file(unit.key, unit.artifacts[0])
         lines = sorted(_line(unit) for name in conduit.groups() for unit in conduit.units(name))
         with conduit.whole_repository() as output:
             output.page(MANIFEST, "".join(lines).encode(), "text/plain")

@@ -55,7 +55,7 @@ class FilePublisher(Publisher):
             with conduit.group(name) as output:
                 for unit in units:
                     for file in unit.artifacts:
-                        output.file(file.path, file.sha256, media_type(file.path))
+                        output.file(file.path, file, media_type(file.path))
         for name in conduit.groups():
             if name not in listed.groups:
                 listed.add(name, conduit.units(name))

@@ -13,7 +13,7 @@ from reconciler.database import Derivation
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message
 from reconciler.engine.publishing.derived_artifacts import current_derivation
 from reconciler.engine.publishing.export_paths import overlap, shared_export
-from reconciler.engine.publishing.exports import exported
+from reconciler.engine.publishing.exports import is_exported
 from reconciler.engine.publishing.filter_evaluation import (
     FilterEvaluator,
     FilterResult,
@@ -357,7 +357,11 @@ class PublicationPlanner:
             return "it is rendered differently now"
         if release.more_to_show:
             return "files that were fetched since hold more to show"
-        outdated = [path for path in publication.exports if exported(path) != str(current.digest)]
+        outdated = [
+            path
+            for path in publication.exports
+            if not is_exported(path, current.digest, publication.base_url)
+        ]
         return f"the export `{outdated[0]}` does not show it yet" if outdated else ""
 
     def _guarded(self, change: ResourceChange, publication: Publication) -> ResourceChange:

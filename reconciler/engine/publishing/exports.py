@@ -8,7 +8,8 @@ built anew, never one whose marker is wrong.
 
 A file that the publication merely dropped is kept in the next tree, beside what that one holds: a
 client that has read a page of the tree before still finds it. It goes with the tree after that, or
-with an apply once its grace is over.
+with an apply once its grace is over. What a publisher lets linger by itself is kept in every tree
+until its time is over; the marker names it.
 
 Folder indexes become `index.html` (the default representation) and `index.json`, each beside a
 compressed copy (`.gz`), for servers that send precompressed files.
@@ -28,23 +29,25 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from reconciler.database import Entry, PublicationRecord, Reader
+from reconciler.database import Entry, LingeringEntry, PublicationRecord, Reader
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.transfer.stored_bytes import DamagedBytes, check_sizes
 from reconciler.errors import ReconcilerError, StateFault
-from reconciler.model import Digest, FileTree
+from reconciler.model import Digest, FileTree, with_base_url
 from reconciler.store import Store
 from reconciler.store.durability import flush_files, syncfs
 
 TREES = ("a", "b")
 ENTRIES_AT_ONCE = 200
+GZIP_LEVEL = 6
 
 
 class Marker(msgspec.Struct, frozen=True, omit_defaults=True):
     """Content of a tree: ID, number and digest (`sha256:...`) of the publication.
 
     `kept_from`: number of the publication shown before, of which dropped files are kept; None where
-    none are. `kept_until`: seconds since 1970.
+    none are. `kept_until`: seconds since 1970. `lingering`: names of what lingers by itself, and
+    until when. `base_url`: the address that pages say; empty where none is declared.
     """
 
     publication: int
@@ -52,20 +55,24 @@ class Marker(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str
     kept_from: int | None = None
     kept_until: float = 0.0
+    lingering: dict[str, float] = {}
+    base_url: str = ""
 
     def outlived(self, now: datetime) -> bool:
-        """Return True if files are kept whose grace is over."""
-        return self.kept_from is not None and self.kept_until <= now.timestamp()
+        """Return True if something is kept whose time is over."""
+        moment = now.timestamp()
+        over = self.kept_from is not None and self.kept_until <= moment
+        return over or any(until <= moment for until in self.lingering.values())
 
 
-def exported(directory: str) -> str | None:
-    """Return the publication digest (`sha256:...`) that an export shows now, or None."""
+def is_exported(directory: str, digest: Digest | None, base_url: str | None) -> bool:
+    """Return True if an export shows a publication now, and under this address."""
     marker = _shown_marker(Path(directory))
-    return marker.digest if marker else None
+    return marker is not None and (marker.digest, marker.base_url) == (str(digest), base_url or "")
 
 
 def has_outlived_files(directory: str, now: datetime) -> bool:
-    """Return True if an export keeps dropped files whose grace is over."""
+    """Return True if an export keeps something dropped whose time is over."""
     marker = _shown_marker(Path(directory))
     return marker is not None and marker.outlived(now)
 
@@ -79,18 +86,21 @@ def export(
     directory: str,
     now: datetime | None = None,
     grace: int = 0,
+    base_url: str | None = None,
 ) -> bool:
     """Bring an export directory to the publication `record`.
 
     Args:
         now: The moment of the export; without it no dropped file is kept.
         grace: Seconds for which dropped files are kept.
+        base_url: The address that pages say.
 
     Returns:
         True if another tree is shown now.
 
     Raises:
-        StateFault: Something else lies where the link belongs, or a file is not stored.
+        StateFault: Something else lies where the link belongs, a file is not stored, or a page says
+            an address and none is declared.
         DamagedBytes: A file is missing from the store, or truncated there.
     """
     link = Path(directory)
@@ -99,7 +109,8 @@ def export(
             f"`{directory}` exists and is not an export of reconciler",
             hint="move it away, or export to another directory",
         )
-    return _Trees(reader, store, publication_id, link=link, grace=grace).update(record, now)
+    writer = _TreeWriter(reader, store, base_url)
+    return _Trees(writer, publication_id, link=link, grace=grace).update(record, now)
 
 
 def forget_export(directory: str) -> None:
@@ -114,11 +125,9 @@ class _Trees:
     `grace`: seconds for which dropped files are kept.
     """
 
-    def __init__(
-        self, reader: Reader, store: Store, publication_id: int, *, link: Path, grace: int
-    ) -> None:
-        self._reader = reader
-        self._store = store
+    def __init__(self, writer: _TreeWriter, publication_id: int, *, link: Path, grace: int) -> None:
+        self._writer = writer
+        self._reader = writer.reader
         self._publication_id = publication_id
         self._link = link
         self._grace = grace
@@ -126,21 +135,32 @@ class _Trees:
     def update(self, record: PublicationRecord, now: datetime | None) -> bool:
         """Write the spare tree and show it, as `export` says."""
         shown = _shown_marker(self._link)
-        if shown is not None and shown.digest == str(record.digest):
+        same = str(record.digest), self._writer.base_url
+        if shown is not None and (shown.digest, shown.base_url) == same:
             if now is not None:
-                self._tidy(shown, now)
+                self._tidy(shown, record, now)
             return False
         tree = _spare_tree(self._link)
         marker = self._usable(_read_marker(tree))
         _marker_path(tree).unlink(missing_ok=True)
-        if marker is None or marker.number > record.number:
+        if (
+            marker is None
+            or marker.number > record.number
+            or marker.base_url != self._writer.base_url
+        ):
             shutil.rmtree(tree, ignore_errors=True)
             tree.mkdir(parents=True)
             entries = self._reader.all_entries(self._publication_id, record.number)
-            _write(self._reader, self._store, tree, entries=entries)
+            self._writer.write(tree, entries)
         else:
             self._advance(tree, marker, record.number)
-        written = Marker(self._publication_id, record.number, str(record.digest))
+        written = Marker(
+            self._publication_id,
+            record.number,
+            str(record.digest),
+            lingering={} if now is None else self._linger(tree, record, now),
+            base_url=self._writer.base_url,
+        )
         before = self._usable(shown)
         if now is not None and before is not None and self._keep(tree, before, record.number):
             until = now.timestamp() + self._grace
@@ -163,6 +183,8 @@ class _Trees:
 
         A path with a new body is in both.
         """
+        for name in marker.lingering:
+            _remove_file(tree, name)
         if marker.kept_from is not None:
             for entry in self._dropped(marker.kept_from, marker.number):
                 _remove(tree, entry)
@@ -173,7 +195,26 @@ class _Trees:
                 appeared.append(change.entry)
             else:
                 _remove(tree, change.entry)
-        _write(self._reader, self._store, tree, entries=appeared)
+        self._writer.write(tree, appeared)
+
+    def _linger(self, tree: Path, record: PublicationRecord, now: datetime) -> dict[str, float]:
+        """Put what lingers by itself where its place is free; return its names, and until when."""
+        kept: dict[str, float] = {}
+        for name, each in self._lingering(record, now).items():
+            if self._writer.keep(tree, name, each.entry):
+                kept[name] = each.until.timestamp()
+        return kept
+
+    def _lingering(self, record: PublicationRecord, now: datetime) -> dict[str, LingeringEntry]:
+        """Return by its name in a tree what lingers by itself; of one name, what was last there."""
+        lingering: dict[str, LingeringEntry] = {}
+        for each in self._reader.lingering_by_themselves(
+            self._publication_id, record.number, now=now, longest=record.linger
+        ):
+            name = _file_name(each.entry) if each.entry.page else each.entry.path
+            if name is not None:
+                lingering.setdefault(name, each)
+        return lingering
 
     def _keep(self, tree: Path, before: Marker, number: int) -> bool:
         """Put files of the tree before that linger beside a tree's own; return True for any."""
@@ -181,22 +222,31 @@ class _Trees:
         kept = [
             entry
             for entry in self._dropped(before.number, number)
-            if entry.path in lingering and _kept(self._store, tree, entry)
+            if entry.path in lingering and self._writer.keep(tree, entry.path, entry)
         ]
         return bool(kept)
 
-    def _tidy(self, marker: Marker, now: datetime) -> None:
-        """Remove kept files that a rule has taken away since, or all once their grace is over."""
+    def _tidy(self, marker: Marker, record: PublicationRecord, now: datetime) -> None:
+        """Remove what is kept and a rule has taken away since, or whose time is over."""
         tree = _linked_tree(self._link)
-        if marker.kept_from is None or tree is None or self._usable(marker) is None:
+        if tree is None or self._usable(marker) is None:
             return
-        over = marker.outlived(now)
-        lingering = set() if over else self._lingering_paths(marker.kept_from, marker.number)
-        for entry in self._dropped(marker.kept_from, marker.number):
-            if entry.path not in lingering:
-                _remove(tree, entry)
-        if over:
-            _write_marker(tree, replace(marker, kept_from=None, kept_until=0.0))
+        left = marker
+        if marker.lingering:
+            alive = self._lingering(record, now)
+            for name in marker.lingering.keys() - alive.keys():
+                _remove_file(tree, name)
+            left = replace(left, lingering={n: t for n, t in left.lingering.items() if n in alive})
+        if marker.kept_from is not None:
+            over = marker.kept_until <= now.timestamp()
+            lingering = set() if over else self._lingering_paths(marker.kept_from, marker.number)
+            for entry in self._dropped(marker.kept_from, marker.number):
+                if entry.path not in lingering and entry.path not in marker.lingering:
+                    _remove(tree, entry)
+            if over:
+                left = replace(left, kept_from=None, kept_until=0.0)
+        if left != marker:
+            _write_marker(tree, left)
 
     def _lingering_paths(self, before: int, number: int) -> set[str]:
         entries = self._reader.lingering_files(self._publication_id, before, number)
@@ -230,24 +280,79 @@ def remove_export(directory: str) -> None:
         shutil.rmtree(_trees(link), ignore_errors=True)
 
 
-def _write(reader: Reader, store: Store, tree: Path, *, entries: Iterable[Entry]) -> None:
-    iterator = iter(entries)
-    while batch := list(islice(iterator, ENTRIES_AT_ONCE)):
-        _write_files(reader, store, tree, entries=[entry for entry in batch if not entry.page])
-        _write_pages(reader, tree, [entry for entry in batch if entry.page])
+class _TreeWriter:
+    """Writes entries into trees. `base_url`: the address that pages say; empty without one."""
 
+    def __init__(self, reader: Reader, store: Store, base_url: str | None) -> None:
+        self.reader = reader
+        self.base_url = base_url or ""
+        self._store = store
 
-def _write_files(reader: Reader, store: Store, tree: Path, *, entries: list[Entry]) -> None:
-    """Link or copy files whose bytes are in the store, with their size.
+    def write(self, tree: Path, entries: Iterable[Entry]) -> None:
+        iterator = iter(entries)
+        while batch := list(islice(iterator, ENTRIES_AT_ONCE)):
+            self._write_files(tree, [entry for entry in batch if not entry.page])
+            self._write_pages(tree, [entry for entry in batch if entry.page])
 
-    Raises DamagedBytes before anything of them is written.
-    """
-    sizes = reader.stored_sizes({entry.digest for entry in entries}) if entries else {}
-    check_sizes(store, sizes.items())
-    for entry in entries:
-        if entry.digest not in sizes and not store.has(entry.digest):
-            raise _not_stored(reader, entry)
-        _link_or_copy(store, entry.digest, tree / entry.path)
+    def keep(self, tree: Path, name: str, entry: Entry) -> bool:
+        """Keep something dropped, where its place is free; return True if it is there now.
+
+        A page without a compressed copy.
+        """
+        path = tree / name
+        if os.path.lexists(path):
+            return False
+        try:
+            if entry.page:
+                self._write_pages(tree, [entry], compressed=False)
+            else:
+                _link_or_copy(self._store, entry.digest, path)
+        except (KeyError, OSError, ReconcilerError):  # a new file where its folder was, lost bytes
+            with suppress(OSError):  # a part of a copy, where the disk is full
+                path.unlink()
+            return False
+        return True
+
+    def _write_files(self, tree: Path, entries: list[Entry]) -> None:
+        """Link or copy files whose bytes are in the store, with their size.
+
+        Raises DamagedBytes before anything of them is written.
+        """
+        sizes = self.reader.stored_sizes({entry.digest for entry in entries}) if entries else {}
+        check_sizes(self._store, sizes.items())
+        for entry in entries:
+            if entry.digest not in sizes and not self._store.has(entry.digest):
+                raise _not_stored(self.reader, entry)
+            _link_or_copy(self._store, entry.digest, tree / entry.path)
+
+    def _write_pages(self, tree: Path, entries: list[Entry], *, compressed: bool = True) -> None:
+        bodies = self.reader.pages({entry.digest for entry in entries}) if entries else {}
+        for entry in entries:
+            name = _file_name(entry)
+            if name is None:
+                continue
+            path = tree / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            body, packed = self._bodies(entry, bodies[entry.digest])
+            path.write_bytes(body)
+            if compressed and _is_folder_index(entry):
+                _compressed(path).write_bytes(packed)
+
+    def _bodies(self, entry: Entry, packed: bytes) -> tuple[bytes, bytes]:
+        """Return the body of a page as clients of a tree get it, and compressed.
+
+        Raises StateFault where it says an address and none is declared.
+        """
+        body = gzip.decompress(packed)
+        if not entry.addressed:
+            return body, packed
+        if not self.base_url:
+            raise StateFault(
+                f"`{entry.path}` says where it is served, which an export cannot know",
+                hint="say it with `baseUrl` in the Publication",
+            )
+        body = with_base_url(body, self.base_url)
+        return body, gzip.compress(body, GZIP_LEVEL, mtime=0)
 
 
 def _not_stored(reader: Reader, entry: Entry) -> StateFault:
@@ -264,19 +369,6 @@ def _not_stored(reader: Reader, entry: Entry) -> StateFault:
     )
 
 
-def _write_pages(reader: Reader, tree: Path, entries: list[Entry]) -> None:
-    bodies = reader.pages({entry.digest for entry in entries}) if entries else {}
-    for entry in entries:
-        name = _file_name(entry)
-        if name is None:
-            continue
-        path = tree / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.decompress(bodies[entry.digest]))
-        if entry.path.endswith("/"):
-            _compressed(path).write_bytes(bodies[entry.digest])
-
-
 def _compressed(index: Path) -> Path:
     """Return the path of the compressed copy of a folder index.
 
@@ -289,24 +381,32 @@ def _remove(tree: Path, entry: Entry) -> None:
     name = _file_name(entry) if entry.page else entry.path
     if name is None:
         return
+    if _is_folder_index(entry):
+        _compressed(tree / name).unlink(missing_ok=True)
+    _remove_file(tree, name)
+
+
+def _remove_file(tree: Path, name: str) -> None:
+    """Remove a file, and folders that are empty now."""
     path = tree / name
     path.unlink(missing_ok=True)
-    if entry.path.endswith("/"):
-        _compressed(path).unlink(missing_ok=True)
     for folder in path.parents:
         if folder == tree or not folder.exists() or any(folder.iterdir()):
             return
         folder.rmdir()
 
 
+def _is_folder_index(entry: Entry) -> bool:
+    """Return True for the page of a folder; that of the root has no path."""
+    return entry.page and (not entry.path or entry.path.endswith("/"))
+
+
 def _file_name(entry: Entry) -> str | None:
     """Return the path of a page in the tree, None for a representation that has none there."""
-    if not entry.path.endswith("/"):
+    if not _is_folder_index(entry):
         return entry.path if entry.position == 0 else None
     if entry.position == 0:
-        return (
-            f"{entry.path}index.html" if entry.media_type == "text/html" else f"{entry.path}index"
-        )
+        return f"{entry.path}{'index.html' if entry.media_type == 'text/html' else 'index'}"
     return f"{entry.path}index.json" if entry.media_type.endswith("json") else None
 
 
@@ -323,20 +423,6 @@ def _link_or_copy(store: Store, digest: Digest, path: Path) -> None:
             pass
     with store.open(digest) as reading, path.open("wb") as writing:
         shutil.copyfileobj(reading, writing, 1 << 20)
-
-
-def _kept(store: Store, tree: Path, entry: Entry) -> bool:
-    """Keep a dropped file in a tree, where its place is free; return True if it is there now."""
-    path = tree / entry.path
-    if os.path.lexists(path):
-        return False
-    try:
-        _link_or_copy(store, entry.digest, path)
-    except (OSError, ReconcilerError):  # a new file where its folder was, or bytes that are gone
-        with suppress(OSError):  # a part of a copy, where the disk is full
-            path.unlink()
-        return False
-    return True
 
 
 def _shown_marker(link: Path) -> Marker | None:

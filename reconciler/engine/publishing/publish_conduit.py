@@ -5,20 +5,41 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from reconciler.database import Entry, GzipPage, PublicationStage, Signature
-from reconciler.engine.plugin_calls.conduits import CallScope, ScratchpadConduit
+from reconciler.engine.plugin_calls.conduits import CallScope, ScratchpadConduit, call_configuration
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.publishing.signatures import Signatures
 from reconciler.engine.publishing.version_view import VersionView
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.errors import PluginFault
-from reconciler.model import Digest, Publication, StoredUnit, safe_path
-from reconciler.plugin import Output, PluginCallConfiguration, RepositoryInfo, Signer
+from reconciler.model import (
+    BASE_URL_PLACEHOLDER,
+    Digest,
+    Publication,
+    StoredArtifact,
+    StoredUnit,
+    holds_placeholder,
+    safe_path,
+)
+from reconciler.plugin import (
+    OptionFault,
+    Output,
+    PluginCallConfiguration,
+    PublishedVersion,
+    RepositoryInfo,
+    Signer,
+    parse_duration,
+)
+from reconciler.plugin.validation import Plugin
 
 GZIP_LEVEL = 6  # beyond it pages grow slower to make than smaller to send
 MAX_MEDIA_TYPE_LENGTH = 255
+LONGEST_LINGER = timedelta(days=3650)
 
 _OPEN_HINT = (
     "open each group of `changed_groups()` once, and emit nothing for one that has nothing to show"
@@ -36,7 +57,7 @@ class PublishConduit(ScratchpadConduit):
         view: VersionView,
         publication: Publication,
         *,
-        config: PluginCallConfiguration,
+        plugin: Plugin,
         repository: RepositoryInfo,
         scratchpads: ScratchpadSession,
         alive: Callable[[], None],
@@ -46,8 +67,11 @@ class PublishConduit(ScratchpadConduit):
         self._signatures = signatures
         self._stage = stage
         self._view = view
+        cls: Any = plugin.cls
+        self._has_base_url = publication.base_url is not None
+        self._may_say_address = self._has_base_url or bool(cls.needs_base_url)
         self._options = publication.options
-        self._config = config
+        self._config = call_configuration(publication.config, plugin)
         self._repository = repository
         self._opened: set[str | None] = set()
         self._finished: set[str | None] = set()
@@ -56,6 +80,26 @@ class PublishConduit(ScratchpadConduit):
     def repository(self) -> RepositoryInfo:
         self._check_open()
         return self._repository
+
+    @property
+    def version(self) -> PublishedVersion:
+        self._check_open()
+        return self._view.published()
+
+    @property
+    def base_url(self) -> str:
+        self._check_open()
+        if not self._may_say_address:
+            raise PluginFault(
+                "it writes the address of the publication, which its class does not say",
+                hint="declare `needs_base_url = True`, or ask `has_base_url` first",
+            )
+        return BASE_URL_PLACEHOLDER
+
+    @property
+    def has_base_url(self) -> bool:
+        self._check_open()
+        return self._has_base_url
 
     @property
     def options(self) -> Any:
@@ -133,6 +177,7 @@ class PublishConduit(ScratchpadConduit):
             {artifact.sha256: artifact.size for unit in units for artifact in unit.artifacts},
             signed=self._signatures,
             alive=self._alive,
+            may_say_address=self._may_say_address,
         )
         try:
             yield output
@@ -151,6 +196,7 @@ class PageOutput(CallScope):
         name: The group; None: files of the publication as a whole.
         sizes: Sizes of the artifacts that the group may link to, by sha256.
         signed: Makes signatures, or finds those that were made before.
+        may_say_address: Pages are looked through for the placeholder of the address.
     """
 
     conduit = "Output"
@@ -162,8 +208,10 @@ class PageOutput(CallScope):
         *,
         signed: Signatures,
         alive: Callable[[], None],
+        may_say_address: bool = False,
     ) -> None:
         super().__init__(alive)
+        self._may_say_address = may_say_address
         self._signed = signed
         self._label = _label(name)
         self._name = name
@@ -174,9 +222,19 @@ class PageOutput(CallScope):
         self.signatures: list[Signature] = []
 
     def page(
-        self, path: str, body: bytes, media_type: str, *, aliases: tuple[str, ...] = ()
+        self,
+        path: str,
+        body: bytes,
+        media_type: str,
+        *,
+        aliases: tuple[str, ...] = (),
+        immutable: bool = False,
+        linger: str | timedelta | None = None,
     ) -> None:
-        self._check(path, (media_type, *aliases))
+        if path == "":
+            self._check("index", (media_type, *aliases))  # as the page of any other folder
+        else:
+            self._check(path, (media_type, *aliases))
         if not isinstance(body, bytes):
             raise PluginFault(
                 f"`{path}` for {self._label}: the body is {_type_of(body)}, not bytes",
@@ -185,7 +243,14 @@ class PageOutput(CallScope):
         digest = Digest.of(body)
         if digest not in self.pages:
             self.pages[digest] = GzipPage(gzip.compress(body, GZIP_LEVEL, mtime=0), len(body))
-        self._emit(path, media_type, digest, size=len(body), page=True, aliases=tuple(aliases))
+        addressed = self._may_say_address and holds_placeholder(body)
+        if addressed and immutable:
+            raise PluginFault(
+                f"`{path}` for {self._label} cannot be immutable: it says where it is served",
+                hint="it has another body at each address: leave `immutable` out",
+            )
+        entry = Entry(path, media_type, self._name, True, digest, len(body), tuple(aliases))
+        self._emit(entry, addressed=addressed, immutable=immutable, linger=linger)
 
     def signed_page(
         self,
@@ -198,19 +263,34 @@ class PageOutput(CallScope):
     ) -> None:
         self._check(path, (media_type, *aliases))
         body, signature = self._signed.of(path, text, signer)
+        if self._may_say_address and holds_placeholder(body):
+            raise PluginFault(
+                f"`{path}` for {self._label} cannot be signed: it says where it is served",
+                hint="the address is put in later, and the signature would not fit any more",
+            )
         self.page(path, body, media_type, aliases=aliases)
         self.signatures.append(signature)
 
-    def file(self, path: str, sha256: str, media_type: str = "application/octet-stream") -> None:
+    def file(
+        self,
+        path: str,
+        artifact: StoredArtifact,
+        media_type: str = "application/octet-stream",
+        *,
+        immutable: bool = False,
+        linger: str | timedelta | None = None,
+    ) -> None:
         self._check(path, (media_type,))
+        sha256 = getattr(artifact, "sha256", None)
         if not isinstance(sha256, str) or sha256 not in self._sizes:
             raise PluginFault(
-                f"`{path}` for {self._label} links to {sha256!r:.80}, which is not an"
-                " artifact of its units"
+                f"`{path}` for {self._label} links to {artifact!r:.80}, which is not an"
+                " artifact of its units",
+                hint="pass one of the `artifacts` of a unit that `units` returned",
             )
-        self._emit(
-            path, media_type, Digest.parse(sha256), size=self._sizes[sha256], page=False, aliases=()
-        )
+        size = self._sizes[sha256]
+        entry = Entry(path, media_type, self._name, False, Digest.parse(sha256), size)
+        self._emit(entry, immutable=immutable, linger=linger)
 
     def _check(self, path: object, media_types: tuple[object, ...]) -> None:
         self._check_open()
@@ -232,24 +312,41 @@ class PageOutput(CallScope):
 
     def _emit(
         self,
-        path: str,
-        media_type: str,
-        digest: Digest,
+        entry: Entry,
         *,
-        size: int | None,
-        page: bool,
-        aliases: tuple[str, ...],
+        addressed: bool = False,
+        immutable: object,
+        linger: object,
     ) -> None:
-        types = self._types.setdefault(path, [])
-        if media_type in types:
+        types = self._types.setdefault(entry.path, [])
+        if entry.media_type in types:
             raise PluginFault(
-                f"`{path}` is emitted twice as `{media_type}` for {self._label}",
+                f"`{entry.path}` is emitted twice as `{entry.media_type}` for {self._label}",
                 hint="one body for each path and media type",
             )
-        self.entries.append(
-            Entry(path, media_type, self._name, page, digest, size, aliases, len(types))
-        )
-        types.append(media_type)
+        if types or addressed or immutable or linger is not None:
+            entry = replace(
+                entry,
+                position=len(types),
+                addressed=addressed,
+                immutable=bool(immutable),
+                linger=self._seconds(entry.path, linger),
+            )
+        self.entries.append(entry)
+        types.append(entry.media_type)
+
+    def _seconds(self, path: str, linger: object) -> int:
+        """Return how long a path lingers; 0 for None."""
+        try:
+            time = parse_duration(linger) if isinstance(linger, str) else linger or timedelta()
+        except OptionFault as fault:
+            raise PluginFault(f"`{path}` for {self._label}: `linger`: {fault}") from None
+        if not isinstance(time, timedelta) or not timedelta() <= time <= LONGEST_LINGER:
+            raise PluginFault(
+                f"`{path}` for {self._label}: `linger` is {linger!r:.40}",
+                hint="a duration such as `1d`, of at most ten years",
+            )
+        return int(time.total_seconds())
 
 
 def _is_media_type(text: object) -> bool:

@@ -147,6 +147,7 @@ def _export(session: WritingSession, target: ReleaseTarget, lease: HeldLease) ->
             directory=path,
             now=session.clock(),
             grace=target.publication.grace,
+            base_url=target.publication.base_url,
         ):
             logger.debug("%s: exported to %s", target.publication.meta.ref, path)
             written.append(path)

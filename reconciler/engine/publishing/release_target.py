@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.database import Derivation, Reader
 from reconciler.engine.plugin_calls.plugin_settings import settings_digest
 from reconciler.engine.publishing.derived_artifacts import ArtifactDeriver, current_derivation
-from reconciler.engine.publishing.exports import exported
+from reconciler.engine.publishing.exports import is_exported
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator, FilterResult
 from reconciler.engine.publishing.first_seen_units import FirstSeenUnits
 from reconciler.engine.publishing.version_view import RepositoryVersion
@@ -85,7 +85,8 @@ class ReleaseTarget:
     def served(self) -> bool:
         """Return True if the target is served and every export shows it."""
         return not self.differs and all(
-            exported(path) == str(self.digest) for path in self.publication.exports
+            is_exported(path, self.digest, self.publication.base_url)
+            for path in self.publication.exports
         )
 
     @property
@@ -113,7 +114,8 @@ def publication_digest(
     """Return the identity of what is served: a version without withheld units, as rendered.
 
     It covers the publisher, its options and settings and the revision of its output, the derived
-    artifacts that are shown, and the first sights that are shown as dates.
+    artifacts that are shown, the first sights that are shown as dates, and whether an address is
+    declared; which one is no part of it.
 
     Args:
         secrets: Fingerprints of the secrets in the publisher's options.
@@ -130,6 +132,7 @@ def publication_digest(
             *([str(derivation.digest)] if derivation.digest else []),
             *([f"first seen {first_seen}"] if first_seen else []),
             *([[str(settings)]] if settings else []),
+            *(["an address is declared"] if publication.base_url else []),
             *([dict(secrets)] if secrets else []),
         ]
     )

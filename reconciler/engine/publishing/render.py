@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from reconciler.database import PublicationRecord, PublicationStage, WithheldUnit
-from reconciler.engine.plugin_calls.conduits import call_configuration, plugin_faults
+from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.plugin_calls.plugin_errors import is_unawaited
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.plugin_lifecycle.plugin_uses import owner_of
@@ -134,7 +134,7 @@ class _PublisherCall:
             stage,
             view,
             publication,
-            config=call_configuration(publication.config, self._plugin),
+            plugin=self._plugin,
             repository=self._session.workdirs.persistent(
                 publication.repository, owner_of(self._plugin)
             ),

@@ -12,6 +12,7 @@ import msgspec
 
 from reconciler.database import Reader, WithheldUnit
 from reconciler.model import Digest, StoredArtifact, StoredUnit
+from reconciler.plugin import PublishedVersion
 
 Units = dict[str, list[StoredUnit]]  # by group
 READ_AHEAD = 200  # groups whose units are read at once
@@ -88,6 +89,12 @@ class VersionView:
     @property
     def number(self) -> int:
         return self._version.number
+
+    def published(self) -> PublishedVersion:
+        """Return the version as publishers may name it."""
+        record = self._reader.version(self._version.repository_id, self._version.number)
+        assert record is not None, "a version is rendered once it is recorded"
+        return PublishedVersion(record.number, record.created_at)
 
     def changed_groups(self) -> dict[str, None]:
         """Return the names of the groups to render, in name order."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reconciler.database import Outcome
-from reconciler.plugin import Output, PluginFault, PublishConduit
+from reconciler.plugin import Output, PluginFault, PublishConduit, StoredArtifact
 from tests.support.advertised import shelf
 from tests.support.hooked import (
     Behaviour,
@@ -244,7 +244,7 @@ def test_what_was_written_long_before_is_named_with_both(
         ),
         (("../a", b"", "text/plain"), "the unsafe path '../a' for the group `a`"),
         (("/a", b"", "text/plain"), "the unsafe path '/a' for the group `a`"),
-        (("", b"", "text/plain"), "the unsafe path '' for the group `a`"),
+        (("/", b"", "text/plain"), "the unsafe path '/' for the group `a`"),
         (
             ("a/", "text", "text/plain"),
             "`a/` for the group `a`: the body is of the type `str`, not bytes",
@@ -267,13 +267,13 @@ def test_nonsense_pages_are_refused(
     assert refused(site, behaviour, rendering).startswith(said)
 
 
-@pytest.mark.parametrize("sha256", ["0" * 64, "nonsense", None, b"0" * 64, ["x"]])
+@pytest.mark.parametrize("artifact", ["0" * 64, None, StoredArtifact("x", "0" * 64, 1), ["x"]])
 def test_links_to_what_is_no_artifact_are_refused(
-    site: Hooked, behaviour: Behaviour, sha256: Any
+    site: Hooked, behaviour: Behaviour, artifact: Any
 ) -> None:
     def rendering(conduit: PublishConduit) -> None:
         with conduit.group("a") as output:
-            output.file("a.txt", sha256)
+            output.file("a.txt", artifact)
 
     assert refused(site, behaviour, rendering).startswith("`a.txt` for the group `a` links to ")
 

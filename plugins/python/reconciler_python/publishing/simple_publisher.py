@@ -10,14 +10,13 @@ files/<project>/<sha256>/<filename>.provenance  its provenance object (PEP 740),
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from reconciler.plugin import (
     Metadata,
     MissingConduit,
-    OptionFault,
     Options,
     Output,
     PluginCallConfiguration,
@@ -36,7 +35,6 @@ from reconciler_python.publishing.rendering import (
 from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT, is_variants_index
-from reconciler_python.reading.urls import fetchable_url
 
 # PEP 691: `latest` may be asked for, and is answered with what it really is.
 _LATEST_JSON: Final = "application/vnd.pypi.simple.latest+json"
@@ -48,26 +46,8 @@ _BESIDE: Final = {
 }
 
 
-def _checked_url(text: str) -> str:
-    """Return the URL with a slash at its end. Raises OptionFault for other texts."""
-    if text and (fetchable_url(text, text) != text or "?" in text or not text.isascii()):
-        raise OptionFault(
-            "expects an http or https URL without user, query and fragment",
-            hint="such as https://packages.example.org/team/",
-        )
-    return text if not text or text.endswith("/") else f"{text}/"
-
-
 class PublicationOptions(Options):
     """Keys of a publication of type `python`."""
-
-    base_url: Annotated[str, AfterValidator(_checked_url)] = Field(
-        default="",
-        description=(
-            "Where clients find the publication; with it, pages name provenance objects, whose URLs"
-            " have to be absolute."
-        ),
-    )
 
     unknown_upload_time: Literal["omit", "firstSeen"] = Field(
         default="omit",
@@ -91,7 +71,7 @@ class PythonPublisher(Publisher[PublicationOptions]):
     def publish(
         self, conduit: PublishConduit[PublicationOptions], config: PluginCallConfiguration
     ) -> None:
-        base_url = conduit.options.base_url
+        base_url = conduit.base_url if conduit.has_base_url else ""
         for name in conduit.changed_groups():
             units = conduit.units(name)
             with conduit.group(name) as output:
@@ -146,8 +126,8 @@ def _publish_files(output: Output, unit: StoredUnit) -> None:
     file = artifact_of(unit, unit.key)
     assert file is not None, unit.key
     path = file_path(unit.group, file.sha256, unit.key)
-    output.file(path, file.sha256, "application/json" if is_variants_index(unit) else _BYTES)
+    output.file(path, file, "application/json" if is_variants_index(unit) else _BYTES)
     for ending, media_type in _BESIDE.items():
         beside = artifact_of(unit, f"{unit.key}{ending}")
         if beside:
-            output.file(f"{path}{ending}", beside.sha256, media_type)
+            output.file(f"{path}{ending}", beside, media_type)
