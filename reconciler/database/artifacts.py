@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection, bindparam, delete, exists, select
 
+from reconciler.database import unit_paths
 from reconciler.database.bulk import (
     Bulk,
     Row,
@@ -17,6 +18,7 @@ from reconciler.database.bulk import (
     insert_for,
     listed,
     overwriting,
+    parameter,
     replacing,
 )
 from reconciler.database.extractable_units import artifacts_arrived
@@ -71,10 +73,13 @@ _SET_ORIGINS = replacing(artifact_origin, "sha256", "remote", "url", "needs_page
 _PARTS = Bulk(
     lambda dialect: (
         insert_for(dialect, unit_artifact)
-        .values(
-            unit_id=select(unit.c.id).where(unit.c.digest == bindparam("digest")).scalar_subquery(),
-            path=bindparam("path"),
-            sha256=bindparam("sha256"),
+        .from_select(
+            ["unit_id", "path", "sha256"],
+            select(
+                unit.c.id,
+                unit_paths.to_row(parameter("path", unit_artifact.c.path)),
+                parameter("sha256", unit_artifact.c.sha256),
+            ).where(unit.c.digest == bindparam("digest")),
         )
         .on_conflict_do_nothing()
     ),

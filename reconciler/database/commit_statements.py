@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, exists, insert, select, tuple_, update
 
+from reconciler.database import unit_paths
 from reconciler.database.bulk import (
     Bulk,
     ignoring,
@@ -102,13 +103,13 @@ STAGED_FOR = (
     .where(stage_group.c.stage_id == STAGE, stage_group.c.group_id.in_(listed("groups")))
 )
 WITHOUT_BYTES = (
-    select(unit.c.key, unit_artifact.c.path)
+    select(unit.c.key, unit_paths.OF_ARTIFACT)
     .join(stage_member, stage_member.c.unit_id == unit.c.id)
     .join(unit_artifact, unit_artifact.c.unit_id == unit.c.id)
     .join(artifact, artifact.c.sha256 == unit_artifact.c.sha256)
     .where(stage_member.c.stage_id == STAGE, stage_member.c.joins, ~artifact.c.stored)
     .where(~exists(select(1).where(artifact_origin.c.sha256 == artifact.c.sha256)))
-    .order_by(unit.c.key, unit_artifact.c.path)
+    .order_by(unit.c.key, unit_paths.OF_ARTIFACT)
     .limit(MAX_NAMED)
 )
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
+    text,
 )
 
 from reconciler.database.columns import HexPacked, Identity, Moment, Name, PackedJson
@@ -123,10 +124,10 @@ derived_artifact = Table(
     Column("unit_id", Identity, ForeignKey(unit.c.id, ondelete="CASCADE"), nullable=False),
     Column("path", Name, nullable=False),
     Column("sha256", LargeBinary, ForeignKey(artifact.c.sha256)),
-    Column("container", LargeBinary),
+    Column("within", Name),
     Column("seq", Identity, nullable=False),
     PrimaryKeyConstraint("unit_id", "path"),
-    Index(None, "seq"),
+    Index(None, "seq", sqlite_where=text("seq <> 0")),
     **CLUSTERED,
 )
 Index(

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, delete, func, select, union, update
 
+from reconciler.database import unit_paths
 from reconciler.database.bulk import batches, insert_for, listed, parameter
 from reconciler.database.content_tables import BEGINNING, beginning
 from reconciler.database.extractable_units import artifacts_lost
@@ -52,7 +53,7 @@ _USES = (
         resource.c.name,
         repository_group.c.name,
         membership.c.source,
-        unit_artifact.c.path,
+        unit_paths.OF_ARTIFACT,
         unit.c.body,
     )
     .join(unit, unit.c.id == unit_artifact.c.unit_id)

@@ -1,8 +1,9 @@
 """Artifacts made out of other ones: what publications show in the place of what a unit declares.
 
 A row says of a unit, and of a path in it, that other bytes are shown there than its source
-declares: those of `sha256`, or none. `container`: the artifact to make them of, while its bytes are
-not here. `seq` grows with every change, so that a publication knows which rows it has not seen.
+declares: those of `sha256`, or none. `within`: path of the unit's artifact to make them of, while
+the bytes of that are not here. `seq` grows with every change, so that a publication knows which
+rows it has not seen; 0: it has waited since the unit was examined first, before any was published.
 Identities of units and versions know nothing of this.
 """
 
@@ -10,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import bindparam, exists, func, select, update
+from sqlalchemy import bindparam, case, exists, func, literal_column, select, update
+from sqlalchemy.sql.base import Executable
 
+from reconciler.database import unit_paths
 from reconciler.database.artifacts import keep
-from reconciler.database.bulk import batches, listed, parameter, replacing
+from reconciler.database.bulk import Bulk, batches, insert_for, listed, parameter
 from reconciler.database.extractable_units import units_examined
 from reconciler.database.records import Derivation, DerivedArtifact, ExaminedUnit, UnitName
 from reconciler.database.schema import (
@@ -60,13 +63,17 @@ _EXTRACTABLE = (
 )
 _ANY_EXTRACTABLE = _EXTRACTABLE.limit(1)
 _SHOWN = (
-    select(unit.c.digest, _rows.path, _rows.sha256)
+    select(unit.c.digest, unit_paths.OF_DERIVED, _rows.sha256)
     .join(derived_artifact, _rows.unit_id == unit.c.id)
-    .where(_rows.container.is_(None), _MEMBER)
+    .where(_rows.within.is_(None), _MEMBER)
 )
-_SEQ = select(func.coalesce(func.max(_rows.seq), 0))
+_EVER_CHANGED = _rows.seq != literal_column("0")  # as the index says it
+_SEQ = select(func.coalesce(func.max(_rows.seq), 0)).where(_EVER_CHANGED)
 _OF_GROUPS = (
-    select(unit.c.group_name, unit.c.type, unit.c.key, _rows.path, _rows.sha256, artifact.c.size)
+    select(
+        *(unit.c.group_name, unit.c.type, unit.c.key),
+        *(unit_paths.OF_DERIVED, _rows.sha256, artifact.c.size),
+    )
     .distinct()
     .join_from(repository_group, membership, membership.c.group_id == repository_group.c.id)
     .join(unit, unit.c.id == membership.c.unit_id)
@@ -80,6 +87,7 @@ _OF_GROUPS = (
 )
 _CHANGED = exists(  # no join, which would begin with the members: all that there is
     select(1).where(
+        _EVER_CHANGED,
         _rows.seq > parameter("since", _rows.seq),
         exists(
             select(1).where(
@@ -95,10 +103,30 @@ _IN_TURN = select(generation.c.value).with_for_update()
 _GROUPS = (
     select(unit.c.group_name)
     .join(derived_artifact, _rows.unit_id == unit.c.id)
-    .where(_rows.seq > parameter("since", _rows.seq), _MEMBER)
+    .where(_EVER_CHANGED, _rows.seq > parameter("since", _rows.seq), _MEMBER)
     .distinct()
 )
-_RECORD = replacing(derived_artifact, "unit_id", "path", "sha256", "container", "seq")
+
+
+def _recording(dialect: str) -> Executable:
+    """Return the INSERT of a row, which overwrites one that exists, as a change."""
+    within, seq = parameter("within", _rows.within), parameter("seq", _rows.seq)
+    row = select(
+        unit.c.id,
+        unit_paths.to_row(parameter("path", _rows.path)),
+        parameter("sha256", _rows.sha256),
+        unit_paths.to_row(within),
+        case((within.is_(None), seq), else_=literal_column("0")),
+    ).where(unit.c.id == parameter("unit_id", _rows.unit_id))
+    made = insert_for(dialect, derived_artifact).from_select(_COLUMNS, row)
+    shown = {"sha256": made.excluded.sha256, "within": made.excluded.within}
+    return made.on_conflict_do_update(
+        index_elements=["unit_id", "path"], set_={**shown, "seq": seq}
+    )
+
+
+_COLUMNS = ("unit_id", "path", "sha256", "within", "seq")
+_RECORD = Bulk(_recording, *_COLUMNS)
 _EXAMINED = (
     update(repository)
     .where(repository.c.id == bindparam("of_repository"))
@@ -210,5 +238,4 @@ class DerivedWrites(Writing):
 
 def _row(made: DerivedArtifact, seq: int) -> tuple[object, ...]:
     sha256 = None if made.digest is None else made.digest.raw
-    container = None if made.container is None else made.container.raw
-    return (made.unit_id, made.path, sha256, container, seq)
+    return (made.unit_id, made.path, sha256, made.within, seq)

@@ -24,7 +24,7 @@ _DIGEST = parameter("digest", artifact.c.sha256)
 _WAITS = exists(
     select(1).where(
         derived_artifact.c.unit_id == unit_artifact.c.unit_id,
-        derived_artifact.c.container == unit_artifact.c.sha256,
+        derived_artifact.c.within == unit_artifact.c.path,
     )
 )
 _WAITING = select(unit_artifact.c.unit_id).where(

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, select, union_all
 
+from reconciler.database import unit_paths
 from reconciler.database.bulk import batches, parameter
 from reconciler.database.records import FoundUnit
 from reconciler.database.schema import (
@@ -40,7 +41,7 @@ _CONTENT = (
 
 
 _HELD_PATHS = (
-    select(unit.c.digest, unit_artifact.c.path)
+    select(unit.c.digest, unit_paths.OF_ARTIFACT)
     .join(membership, membership.c.unit_id == unit.c.id)
     .join(unit_artifact, unit_artifact.c.unit_id == unit.c.id)
     .where(membership.c.repository_id == _REPOSITORY, membership.c.removed.is_(None))

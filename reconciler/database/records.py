@@ -283,14 +283,14 @@ class ExaminedUnit(msgspec.Struct, frozen=True):
 class DerivedArtifact(msgspec.Struct, frozen=True):
     """Bytes that are shown at a path of a unit in the place of what its source declares.
 
-    `digest`: None, nothing is shown. `container`: the artifact to make them of once its bytes are
-    here.
+    `digest`: None, nothing is shown. `within`: path of the artifact to make them of once its bytes
+    are here.
     """
 
     unit_id: int
     path: str
     digest: Digest | None
-    container: Digest | None = None
+    within: str | None = None
 
 
 class WithheldUnit(msgspec.Struct, frozen=True):

@@ -7,11 +7,13 @@ from typing import NamedTuple
 from sqlalchemy import Connection, exists, select
 
 from reconciler.database import commit_statements as sql
+from reconciler.database import unit_paths
 from reconciler.database.bulk import parameter
 from reconciler.database.schema import (
     membership,
     repository_group,
     stage_member,
+    unit,
     unit_artifact,
 )
 from reconciler.database.versions import STREAM
@@ -19,15 +21,16 @@ from reconciler.model import CheckedTree, FileTree, NameFault
 
 _JOINING = (
     select(
-        unit_artifact.c.path,
+        unit_paths.OF_ARTIFACT,
         stage_member.c.group_id,
         repository_group.c.name,
         stage_member.c.source,
     )
     .join(stage_member, stage_member.c.unit_id == unit_artifact.c.unit_id)
+    .join(unit, unit.c.id == unit_artifact.c.unit_id)
     .join(repository_group, repository_group.c.id == stage_member.c.group_id)
     .where(stage_member.c.stage_id == sql.STAGE, stage_member.c.joins)
-    .order_by(unit_artifact.c.path)
+    .order_by(unit_paths.OF_ARTIFACT)
 )
 _LEAVING = exists(
     select(1).where(
@@ -39,7 +42,8 @@ _LEAVING = exists(
     )
 )
 _STAYING = (
-    select(unit_artifact.c.path)
+    select(unit_paths.OF_ARTIFACT)
+    .join(unit, unit.c.id == unit_artifact.c.unit_id)
     .join(membership, membership.c.unit_id == unit_artifact.c.unit_id)
     .where(sql.OPEN, membership.c.added > parameter("checked", membership.c.added), ~_LEAVING)
 )

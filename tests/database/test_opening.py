@@ -215,7 +215,7 @@ def test_a_database_of_the_first_release_is_migrated_and_keeps_what_it_holds(
 def test_a_database_of_the_release_before_is_migrated_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Units are counted once and entries written anew; what breaks half-way is undone."""
+    """Units are counted once, entries and paths written anew; what breaks half-way is undone."""
     file = tmp_path / "state.db"
     _of_the_release_before(file, monkeypatch)
     before = tables(file)
@@ -238,6 +238,10 @@ def test_a_database_of_the_release_before_is_migrated_whole_or_not_at_all(
             for record in reader.versions(7)
         ]
         assert records == [(2, 0, 0, 1), (1, 1, 0, 0)]
+        assert sorted(path for _, path in reader.held_paths(7)) == sorted(_PATHS)
+        name = ("alpha", "test.file", "one")
+        assert reader.derived_artifacts(7, 2, ["alpha"]) == {name: {_PATHS[1]: None}}
+        assert [unit.id for unit in reader.extractable_units(7, 2)] == [4]
         assert list(reader.all_entries(8, 1)) == _ENTRIES
         assert reader.entries(8, 1, _ENTRIES[0].path) == _ENTRIES[:1]
         assert list(reader.all_entries(8, 2)) == _ENTRIES[1:]
@@ -249,6 +253,7 @@ def test_a_database_of_the_release_before_is_migrated_whole_or_not_at_all(
     checked.close()
 
 
+_PATHS = ["one", "one.metadata", "on/one"]  # of the unit `one`
 _ENTRIES = [
     Entry(f"files/{_UNIT.digest.hex}/a.bin", "application/x", "alpha", False, _UNIT.digest, None),
     Entry("simple/alpha/", "text/html", "alpha", True, _UNIT.digest, 7, ("other",), 1),
@@ -269,6 +274,14 @@ def _of_the_release_before(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         opened.execute(
             "INSERT INTO unit VALUES (4, ?, 'test.file', 'alpha', 'one', ?)",
             (other.digest.raw, other.body),
+        )
+        files = [Digest.of(path.encode()).raw for path in _PATHS]
+        opened.executemany("INSERT INTO artifact VALUES (?, 1, 1)", [(raw,) for raw in files])
+        opened.executemany(
+            "INSERT INTO unit_artifact VALUES (4, ?, ?)", zip(_PATHS, files, strict=True)
+        )
+        opened.execute(
+            "INSERT INTO derived_artifact VALUES (4, ?, NULL, ?, 1)", (_PATHS[1], files[0])
         )
         opened.execute("UPDATE membership SET removed = 2")
         opened.execute("INSERT INTO membership VALUES (7, 5, 4, 'remote:a', 2, NULL)")

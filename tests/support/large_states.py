@@ -110,14 +110,14 @@ def _write_content(connection: Connection, groups: int) -> None:
     artifacts = [(id_, file, artifact_of(n, file).raw) for id_, n, file in _files(groups)]
     stored = [(raw, 10, file == 0) for _, file, raw in artifacts]
     _insert(connection, "artifact", "sha256 size stored", sorted(stored))
-    parts = [(id_, f"{file}.bin", raw) for id_, file, raw in artifacts]
+    parts = [(id_, "/", raw) for id_, file, raw in artifacts]
     _insert(connection, "unit_artifact", "unit_id path sha256", parts)
     origins = [(raw, REMOTE, f"http://a.example.org/{id_}", False) for id_, _, raw in artifacts]
     _insert(connection, "artifact_origin", "sha256 remote url needs_page", sorted(origins))
     seen = [(raw, NOW) for _, _, raw in artifacts]
     _insert(connection, "first_seen", "sha256 seen_at", sorted(seen))
-    later = [(id_, f"{f}.metadata", None, raw, 1) for id_, f, raw in artifacts if f]
-    _insert(connection, "derived_artifact", "unit_id path sha256 container seq", later)
+    later = [(id_, f"{f}.metadata", None, "/", 1) for id_, f, _ in artifacts if f]
+    _insert(connection, "derived_artifact", "unit_id path sha256 within seq", later)
 
 
 def _write_version(connection: Connection, state: LargeState) -> Digest:

@@ -81,7 +81,8 @@ class ArtifactDeriver:
             digest = artifact_digest(container)
             made = self._made(unit, extractable, digest) if digest in stored else None
             waits = made is None and not (digest in stored and self._session.store.verify(digest))
-            yield DerivedArtifact(unit.id, extractable.path, made, digest if waits else None)
+            within = extractable.within if waits else None
+            yield DerivedArtifact(unit.id, extractable.path, made, within)
 
     def _extractable(self, unit: ExaminedUnit) -> Sequence[Artifact]:
         content_type: Any = self._session.registry.content_type(unit.unit.type)

@@ -1,4 +1,7 @@
-"""Cost follows the change: kept counts of units, and entries whose indexes do not hold paths."""
+"""Cost follows the change: kept counts of units, entries whose indexes do not hold paths.
+
+Rows hold paths of a unit relative to its key.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,20 @@ FROM derived_artifact d JOIN artifact a ON a.sha256 = coalesce(d.container, d.sh
 WHERE a.stored = (d.container IS NOT NULL)
 """
 
+# What follows the key of the unit, after a `/`, with which no path begins.
+_SHORTEN = """
+UPDATE {table} SET path = '/' || substr({table}.path, length(unit.key) + 1)
+FROM unit
+WHERE unit.id = {table}.unit_id AND substr({table}.path, 1, length(unit.key)) = unit.key
+"""
+_CONTAINERS = """
+UPDATE derived_artifact SET within = (
+    SELECT min(a.path) FROM unit_artifact a
+    WHERE a.unit_id = derived_artifact.unit_id AND a.sha256 = derived_artifact.container
+)
+WHERE container IS NOT NULL
+"""
+
 
 def upgrade() -> None:
     """Count the units of every version once, and write the entries of publications anew."""
@@ -78,6 +95,8 @@ def upgrade() -> None:
     )
     _count_units()
     _find_extractable_units()
+    _shorten_unit_paths()
+    _index_digests()
     op.create_table(
         "signature",
         sa.Column("text", sa.LargeBinary(), nullable=False),
@@ -131,6 +150,21 @@ def _find_extractable_units() -> None:
         sa.PrimaryKeyConstraint("unit_id", name=op.f("pk_extractable_unit")),
     )
     op.execute(_EXTRACTABLE)
+
+
+def _shorten_unit_paths() -> None:
+    for table in ("unit_artifact", "derived_artifact"):
+        op.execute(_SHORTEN.format(table=table))
+    op.add_column("derived_artifact", sa.Column("within", Name, nullable=True))
+    op.execute(_CONTAINERS)
+    op.drop_column("derived_artifact", "container")
+    op.drop_index("ix_derived_artifact_seq", "derived_artifact")
+    op.create_index(
+        "ix_derived_artifact_seq", "derived_artifact", ["seq"], sqlite_where=sa.text("seq <> 0")
+    )
+
+
+def _index_digests() -> None:
     for table in ("unit_artifact", "derived_artifact"):
         op.create_index(
             f"ix_{table}_sha256",
