@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, Text, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
+from reconciler.errors import StateFault
 from reconciler.model import Digest, canonical
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,7 +32,9 @@ _WORDS = (
 )
 
 _AS_IT_IS = b"\x00"
-_HEX = re.compile(rb"(?<![^/])(?:[0-9a-f]{2}){16,32}(?![^/])")
+_HEX = rb"(?:[0-9a-f]{2}){16,32}"
+_SEGMENTS = re.compile(rb"(?<![^/])" + _HEX + rb"(?![^/])")
+_STRINGS = re.compile(rb'(?<=")' + _HEX + rb'(?=")')
 
 _MEDIA_TYPES = {
     "0": "application/octet-stream",
@@ -78,10 +81,10 @@ class Moment(TypeDecorator[datetime]):
 
 
 class PackedJson(TypeDecorator[bytes]):
-    """A JSON object, compressed against words that many units share.
+    """A JSON object, compressed against words that many units share; digests in hex are bytes.
 
     What was written before, or would not get shorter, stands as it is. The words never change:
-    other ones would need another mark.
+    other ones would need another mark. Raises StateFault for what it did not write.
     """
 
     impl = LargeBinary
@@ -91,20 +94,23 @@ class PackedJson(TypeDecorator[bytes]):
         if value is None:
             return None
         packer = zlib.compressobj(6, zlib.DEFLATED, _WINDOW, 4, zdict=_WORDS)
-        packed = _MARK + packer.compress(value) + packer.flush()
+        packed = _MARK + packer.compress(_packed(value, _STRINGS)) + packer.flush()
         return packed if len(packed) < len(value) or value.startswith(_MARK) else value
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
         if value is None or not value.startswith(_MARK):
             return value
-        return zlib.decompressobj(_WINDOW, _WORDS).decompress(value[1:])
+        try:
+            return _unpacked(_inflated(value[1:]))
+        except (ValueError, zlib.error) as error:
+            raise _damaged("body of a unit", error) from None
 
 
 class HexPacked(TypeDecorator[str]):
     """A path or URL. On SQLite, segments that are digests in hex stand in it as bytes.
 
     It sorts by segments; of those in a folder, digests come first. A pair ends with a bound: what
-    follows a path.
+    follows a path. Raises StateFault for what it did not write.
     """
 
     impl = Text
@@ -124,33 +130,62 @@ class HexPacked(TypeDecorator[str]):
         return pack_hex(path) + bound.encode()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        text: str | None = unpack_hex(value) if isinstance(value, bytes) else value
-        return text
+        if not isinstance(value, bytes):
+            text: str | None = value
+            return text
+        try:
+            return unpack_hex(value)
+        except ValueError as error:
+            raise _damaged("path or URL", error) from None
 
 
 def pack_hex(text: str) -> bytes:
     """Return text with each segment of 32 to 64 hex digits as a mark, its length and bytes."""
-    data = text.encode("utf-8", "surrogatepass")
-    if _MARK in data or data.startswith(_AS_IT_IS):
-        return _AS_IT_IS + data
-    return _HEX.sub(_packed, data)
-
-
-def _packed(segment: re.Match[bytes]) -> bytes:
-    raw = bytes.fromhex(segment[0].decode())
-    return _MARK + bytes([len(raw)]) + raw
+    return _packed(text.encode("utf-8", "surrogatepass"), _SEGMENTS)
 
 
 def unpack_hex(data: bytes) -> str:
-    """Return the text that `pack_hex` packed."""
+    """Return the text that `pack_hex` packed. Raises ValueError for what it did not pack."""
+    return _unpacked(data).decode("utf-8", "surrogatepass")
+
+
+def _packed(data: bytes, digests: re.Pattern[bytes]) -> bytes:
+    if _MARK in data or data.startswith(_AS_IT_IS):
+        return _AS_IT_IS + data
+    return digests.sub(_raw, data)
+
+
+def _raw(digest: re.Match[bytes]) -> bytes:
+    raw = bytes.fromhex(digest[0].decode())
+    return _MARK + bytes([len(raw)]) + raw
+
+
+def _unpacked(data: bytes) -> bytes:
     if data.startswith(_AS_IT_IS):
-        return data[1:].decode("utf-8", "surrogatepass")
+        return data[1:]
     parts, start = [], 0
     while (mark := data.find(_MARK, start)) >= 0:
-        end = mark + 2 + data[mark + 1]
-        parts += [data[start:mark], data[mark + 2 : end].hex().encode()]
+        begin = mark + 2
+        end = begin + int.from_bytes(data[mark + 1 : begin])
+        if end == begin or end > len(data):
+            raise ValueError("a digest in it is cut off")
+        parts += [data[start:mark], data[begin:end].hex().encode()]
         start = end
-    return b"".join([*parts, data[start:]]).decode("utf-8", "surrogatepass")
+    return b"".join([*parts, data[start:]])
+
+
+def _inflated(data: bytes) -> bytes:
+    unpacker = zlib.decompressobj(_WINDOW, _WORDS)
+    text = unpacker.decompress(data)
+    if not unpacker.eof:
+        raise ValueError("its end is missing")
+    return text
+
+
+def _damaged(what: str, error: Exception) -> StateFault:
+    return StateFault(
+        f"the database holds a damaged {what}: {error}", hint="restore the database from a backup"
+    )
 
 
 class MediaType(TypeDecorator[str]):
@@ -175,8 +210,11 @@ def to_json(value: Mapping[str, Any]) -> str:
 
 
 def from_json(text: str) -> Any:
-    """Return the plain data of a JSON text."""
-    return {} if text == "{}" else msgspec.json.decode(text)
+    """Return the plain data of a JSON text. Raises StateFault for a text that is none."""
+    try:
+        return {} if text == "{}" else msgspec.json.decode(text)
+    except ValueError as error:
+        raise _damaged("JSON text", error) from None
 
 
 def to_raw(digest: Digest | None) -> bytes | None:

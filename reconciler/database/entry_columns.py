@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from reconciler.database.bulk import Row
+from reconciler.database.columns import from_json
 from reconciler.database.records import Entry
 from reconciler.database.schema import publication_entry
 from reconciler.model import Digest
@@ -39,7 +40,7 @@ def entry_from(row: Sequence[Any]) -> Entry:
         bool(is_page),
         Digest(digest),
         None if size == UNKNOWN_SIZE else size,
-        () if aliases == "[]" else tuple(msgspec.json.decode(aliases)),
+        () if aliases == "[]" else tuple(from_json(aliases)),
         position,
         bool(immutable),
         bool(addressed),

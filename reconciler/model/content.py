@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from reconciler.errors import PluginFault
+from reconciler.errors import PluginFault, StateFault
 from reconciler.model.digest import Digest, canonical, is_hex_digest
 from reconciler.redaction import exception_message
 
@@ -164,8 +164,14 @@ def artifact_digest(artifact: Artifact | StoredArtifact) -> Digest:
 
 
 def stored_unit(body: bytes) -> StoredUnit:
-    """Return the unit that a body holds."""
-    return _BODY.decode(body)
+    """Return the unit that a recorded body holds. Raises StateFault for a damaged one."""
+    try:
+        return _BODY.decode(body)
+    except ValueError as error:
+        raise StateFault(
+            f"the recorded body of a unit is damaged: {error}",
+            hint="restore the database from a backup",
+        ) from None
 
 
 def declared_size(unit: Unit | StoredUnit) -> int | None:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import TypeDecorator
 from sqlalchemy.dialects.sqlite import dialect
 
 from reconciler.database import ServedPublication
-from reconciler.database.columns import MediaType, PackedJson, pack_hex, unpack_hex
-from reconciler.model import Digest
+from reconciler.database.columns import (
+    HexPacked,
+    MediaType,
+    PackedJson,
+    from_json,
+    pack_hex,
+    unpack_hex,
+)
+from reconciler.errors import StateFault
+from reconciler.model import Digest, canonical, stored_unit
 from tests.support.databases import (
     a_unit,
     by_group,
@@ -31,6 +45,59 @@ def test_what_is_packed_comes_back(body: bytes) -> None:
     assert packed is not None
     assert len(packed) <= len(body) or body.startswith(b"\x01")
     assert COLUMN.process_result_value(packed, SQLITE) == body
+
+
+@given(st.lists(st.binary(min_size=15, max_size=33).map(bytes.hex), max_size=3))
+def test_digests_of_a_body_come_back_and_take_their_bytes(digests: list[str]) -> None:
+    body = canonical({"artifacts": [{"path": "a", "sha256": digest} for digest in digests]})
+    packed = COLUMN.process_bind_param(body, SQLITE)
+    assert packed is not None
+    assert COLUMN.process_result_value(packed, SQLITE) == body
+    assert len(packed) <= 45 + len("".join(digests)) * 0.8
+
+
+BODY = a_unit("alpha", "alpha-1.0-py3-none-any.whl", artifact=True).body
+PATH = f"files/{Digest.of(b'a').hex}/a"
+
+
+@given(st.data())
+def test_damage_of_what_is_packed_is_a_fault_of_the_state(data: st.DataObject) -> None:
+    """Kind: a packed value that cannot be read; never the error of a library."""
+    columns: list[tuple[TypeDecorator[Any], Any, Callable[[Any], object]]] = [
+        (COLUMN, BODY, stored_unit),
+        (HexPacked(), PATH, str),
+    ]
+    column, value, read = data.draw(st.sampled_from(columns))
+    packed = column.process_bind_param(value, SQLITE)
+    assert isinstance(packed, bytes)
+    at, byte = data.draw(st.integers(0, len(packed) - 1)), data.draw(st.binary(max_size=1))
+    damaged = packed[:at] + byte + (packed[at + 1 :] if byte else b"")
+    with suppress(StateFault):  # else it reads as something else, which only its digest tells
+        read(column.process_result_value(damaged, SQLITE))
+
+
+@pytest.mark.parametrize(
+    ("column", "damaged"),
+    [
+        (COLUMN, b"\x01\xff"),
+        (COLUMN, (COLUMN.process_bind_param(BODY, SQLITE) or b"")[:-1]),
+        (HexPacked(), b"files/\x01"),
+        (HexPacked(), b"files/\x01\x20abc"),
+        (HexPacked(), b"files/\xff"),
+    ],
+)
+def test_damage_says_what_and_what_now(column: TypeDecorator[Any], damaged: bytes) -> None:
+    with pytest.raises(StateFault, match="the database holds a damaged") as fault:
+        column.process_result_value(damaged, SQLITE)
+    assert "backup" in (fault.value.hint or "")
+
+
+def test_a_body_or_a_json_text_that_is_none_is_a_fault_of_the_state() -> None:
+    reads = (partial(stored_unit, b"{"), partial(stored_unit, b"\xff"), partial(from_json, "{"))
+    for read in reads:
+        with pytest.raises(StateFault, match="damaged") as fault:
+            read()
+        assert "backup" in (fault.value.hint or "")
 
 
 def test_a_unit_takes_less_room_than_its_text_and_reads_the_same(tmp_path: Path) -> None:
