@@ -49,9 +49,10 @@ from reconciler.database.records import (
     VersionRecord,
     WithheldUnit,
 )
-from reconciler.database.schema import WITHDRAWN, WITHDRAWN_GONE
+from reconciler.database.schema import QUARANTINED, WITHDRAWN, WITHDRAWN_GONE
 
 __all__ = [
+    "QUARANTINED",
     "WITHDRAWN",
     "WITHDRAWN_GONE",
     "ArtifactOrigin",

@@ -49,7 +49,7 @@ from reconciler.database.schema import (
     publication_entry,
 )
 from reconciler.database.signatures import WRITE_SIGNATURES
-from reconciler.database.withheld import write_verdict, write_withheld
+from reconciler.database.withheld import Withheld, write_verdict, write_withheld
 from reconciler.errors import Conflict, StateFault
 from reconciler.model import Digest, FilterVerdict
 
@@ -191,15 +191,26 @@ class PublicationStage:
         self._signatures: list[Signature] = []
         self._entries = 0
         self._bytes = 0
-        self._withheld: Mapping[Digest, str] | None = None
+        self._withheld = Withheld({})
 
-    def withhold(self, verdict: FilterVerdict, units: Mapping[Digest, str]) -> None:
+    def withhold(
+        self,
+        verdict: FilterVerdict,
+        units: Mapping[Digest, str],
+        *,
+        before: Mapping[Digest, str] | None = None,
+    ) -> None:
         """Set the verdict of the filters, which is recorded on completion.
 
-        `units`: all withheld units with the reasons. Without this call no unit is withheld.
+        Without this call no unit is withheld.
+
+        Args:
+            verdict: The verdict.
+            units: All withheld units with the reasons.
+            before: Those of the last complete publication, so that only the difference is written.
         """
         self._record = msgspec.structs.replace(self._record, verdict=verdict)
-        self._withheld = units
+        self._withheld = Withheld(units, before)
 
     def replace_group(
         self,
@@ -256,7 +267,7 @@ class PublicationStage:
                 replaced = seen.get(repository_id, {})
                 write_scratchpads(connection, repository_id, pads, seen=replaced)
             id_, number = self._publication_id, self._record.number
-            write_withheld(connection, id_, number, units=self._withheld or {})
+            write_withheld(connection, id_, number, withheld=self._withheld)
             write_verdict(connection, id_, number, verdict=self._record.verdict)
             caching = {"longest": self._record.linger, "any_immutable": self._any_immutable}
             connection.execute(_COMPLETE, values | caching)

@@ -41,6 +41,9 @@ from reconciler.database.content_tables import unit_artifact as unit_artifact
 WITHDRAWN, WITHDRAWN_GONE = "withdrawn", "withdrawn and gone"
 IS_WITHDRAWN = f"validator IN ('{WITHDRAWN}', '{WITHDRAWN_GONE}')"
 
+# Why units of a group are withheld that upstream has withdrawn: an index finds these few.
+QUARANTINED = "quarantined upstream"
+
 HEAD = "0005"  # the newest revision in `migrations/versions`
 
 # On SQLite, IDs that never come back: something outside the database may still hold one whose row
@@ -318,6 +321,11 @@ publication_withheld = Table(
     Column("added", Integer, nullable=False),
     Column("removed", Integer),
     PrimaryKeyConstraint("publication_id", "unit_id", "added"),
+    Index(
+        "ix_publication_withheld_quarantined",
+        *("publication_id", "reason", "removed"),  # all that is read, or SQLite reads the rows
+        sqlite_where=text(f"reason = '{QUARANTINED}'"),
+    ),
     **_CLUSTERED,
 )
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, exists, select, update
+from sqlalchemy import Connection, bindparam, exists, literal_column, select, update
 
 from reconciler.database.bulk import Bulk, batches, insert_for, listed, parameter
 from reconciler.database.columns import to_raw
 from reconciler.database.records import SourcedUnit, WithheldUnit
 from reconciler.database.schema import (
+    QUARANTINED,
     membership,
     publication,
     publication_withheld,
@@ -41,10 +43,18 @@ _WITHHELD = (
     .where(_rows.publication_id == _PUBLICATION, at(_NUMBER, _rows))
     .order_by(unit.c.group_name, unit.c.type, unit.c.key)
 )
-_OPEN = (
-    select(unit.c.digest, _rows.reason, _rows.unit_id, _rows.added)
-    .join(unit, unit.c.id == _rows.unit_id)
-    .where(_rows.publication_id == _PUBLICATION, _rows.removed.is_(None))
+_QUARANTINED = (  # no join, which would begin with the units
+    select(unit.c.group_name)
+    .where(
+        unit.c.id.in_(
+            select(_rows.unit_id).where(
+                _rows.publication_id == _PUBLICATION,
+                _rows.reason == literal_column(f"'{QUARANTINED}'"),
+                at(_NUMBER, _rows),
+            )
+        )
+    )
+    .distinct()
 )
 _JUDGE = (
     update(publication)
@@ -56,21 +66,21 @@ _JUDGE = (
         },
     )
 )
-_THIS = (
-    (_rows.publication_id == _PUBLICATION)
-    & (_rows.unit_id == parameter("of_unit", _rows.unit_id))
-    & (_rows.added == parameter("added_", _rows.added))
+_OPEN = (_rows.publication_id == _PUBLICATION) & _rows.removed.is_(None)
+_THIS = _OPEN & (
+    _rows.unit_id
+    == select(unit.c.id)
+    .where(unit.c.digest == parameter("of_unit", unit.c.digest))
+    .scalar_subquery()
 )
 _END = Bulk(
     lambda _: update(publication_withheld).where(_THIS).values(removed=_NUMBER),
-    "of_publication",
-    "of_unit",
-    "added_",
-    "of_number",
+    *("of_publication", "of_unit", "of_number"),
 )
+_END_ALL = update(publication_withheld).where(_OPEN).values(removed=_NUMBER)
 _REASON = Bulk(
     lambda _: update(publication_withheld).where(_THIS).values(reason=bindparam("new_reason")),
-    *("of_publication", "of_unit", "added_", "new_reason"),
+    *("of_publication", "of_unit", "new_reason"),
 )
 _BEGIN = Bulk(
     lambda dialect: insert_for(dialect, publication_withheld).values(
@@ -114,6 +124,16 @@ _OTHERS_IN = (
 _OTHERS_AMONG = _OTHERS_IN.where(repository_group.c.name.in_(listed("names")))
 
 
+class Withheld(NamedTuple):
+    """Units that a publication withholds, with the reasons.
+
+    `before`: those of the last complete publication; None where that is not known.
+    """
+
+    units: Mapping[Digest, str]
+    before: Mapping[Digest, str] | None = None
+
+
 class WithheldReads(Reading):
     """Withheld units, and units with their sources."""
 
@@ -127,6 +147,12 @@ class WithheldReads(Reading):
                 Digest(row[3]): WithheldUnit(row[0], row[1], row[2], Digest(row[3]), row[4])
                 for row in rows
             }
+
+    def quarantined_groups(self, publication_id: int, number: int) -> set[str]:
+        """Return groups with units that a publication withholds because of a quarantine."""
+        values = {"of_publication": publication_id, "of_number": number}
+        with self._reading.connect() as connection:
+            return set(connection.execute(_QUARANTINED, values).scalars())
 
     def groups_of_others(
         self,
@@ -196,16 +222,11 @@ class WithheldWrites(Writing):
     ) -> None:
         """Record a new verdict of the filters that withholds the very same units.
 
-        `reasons`: of those units, where they may have changed.
+        `reasons`: of those units, where they have changed.
         """
         with self._writing.begin() as connection:
             write_verdict(connection, publication_id, number, verdict=verdict)
-            held = _open(connection, publication_id)
-            rows = [
-                (publication_id, *held[digest][1:], reason)
-                for digest, reason in reasons.items()
-                if digest in held and held[digest][0] != reason
-            ]
+            rows = [(publication_id, digest.raw, reason) for digest, reason in reasons.items()]
             _REASON(connection, rows)
         logger.debug(
             "filter verdict of publication %d, withheld: %d, new reasons: %d",
@@ -231,29 +252,19 @@ def write_verdict(
 
 
 def write_withheld(
-    connection: Connection, publication_id: int, number: int, *, units: Mapping[Digest, str]
+    connection: Connection, publication_id: int, number: int, *, withheld: Withheld
 ) -> None:
     """Withhold exactly these units from the publication `number` on."""
-    ended, unchanged = [], set()
-    for digest, (reason, unit_id, added) in _open(connection, publication_id).items():
-        if units.get(digest) == reason:
-            unchanged.add(digest)
-        else:
-            ended.append((publication_id, unit_id, added, number))
-    _END(connection, ended)
+    units, before = withheld.units, withheld.before
+    if before is None:
+        values = {"of_publication": publication_id, "of_number": number}
+        connection.execute(_END_ALL, values)
+        before = {}
+    differing = before.items() ^ units.items()
+    ended = sorted({digest for digest, _ in differing if digest in before})
+    begun = sorted({digest for digest, _ in differing if digest in units})
+    _END(connection, [(publication_id, digest.raw, number) for digest in ended])
     _BEGIN(
         connection,
-        [
-            (publication_id, digest.raw, reason, number)
-            for digest, reason in sorted(units.items())
-            if digest not in unchanged
-        ],
+        [(publication_id, digest.raw, units[digest], number) for digest in begun],
     )
-
-
-def _open(connection: Connection, publication_id: int) -> dict[Digest, tuple[str, int, int]]:
-    """Return units that are withheld now as (reason, unit ID, number since which)."""
-    return {
-        Digest(row[0]): (row[1], row[2], row[3])
-        for row in connection.execute(_OPEN, {"of_publication": publication_id})
-    }

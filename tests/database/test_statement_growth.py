@@ -52,8 +52,6 @@ PARTS = {
 GROWING = {
     "commit_statements.BUCKETS": "at most 4,096 rows, whose digests make that of the version",
     "derived._SHOWN": "the identity of a release is of everything that is shown",
-    "withheld._OPEN": "the verdict on a publication is on everything that it withholds",
-    "withheld._WITHHELD": "the same",
 }
 
 # Statements that answer for all of a version, a publication or the store.
@@ -76,10 +74,9 @@ WHOLE_ANSWERS = {
     "publishing._END_REST": "a full publication ends what it did not emit",
     "resources._ONLY_FROM": "the removal of a remote",
     "versions._GROUP_NAMES": "a publication of all of a version",
-    "withheld._END": "a full publication that withholds nothing more",
-    "withheld._OPEN": "the same",
+    "withheld._END_ALL": "a publication that says nothing of what it withholds",
     "withheld._OTHERS_IN": "a filter of some sources judges all of a version",
-    "withheld._WITHHELD": "a list of what is withheld",
+    "withheld._WITHHELD": "a list of what is withheld, of which the verdict is the digest",
     **{
         f"DELETE FROM {table}": "the deletion of a resource"
         for table in (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
-from reconciler.database import PublicationRecord, Writer, migration
+from reconciler.database import QUARANTINED, PublicationRecord, Writer, migration
 from reconciler.model import EMPTY_VERSION, Digest, FilterVerdict, Kind, Ref
 from tests.support.databases import (
     NOW,
@@ -47,12 +47,18 @@ def judged(*units: Digest) -> FilterVerdict:
     )
 
 
-def withholding(writer: Writer, id_: int, withheld: Mapping[Digest, str]) -> PublicationRecord:
+def withholding(
+    writer: Writer,
+    id_: int,
+    withheld: Mapping[Digest, str],
+    *,
+    before: Mapping[Digest, str] | None = None,
+) -> PublicationRecord:
     with writer.publish(
         id_, version=1, version_digest=EMPTY_VERSION, digest=EMPTY_VERSION, now=NOW, full=False
     ) as stage:
         stage.replace_group(None, [an_entry(None, "index", "page")], {})
-        stage.withhold(judged(*withheld), withheld)
+        stage.withhold(judged(*withheld), withheld, before=before)
         return stage.complete()
 
 
@@ -132,6 +138,23 @@ def test_asked_again_only_words_and_times_change(writer: Writer) -> None:
     record = writer.last_complete(id_)
     assert record is not None
     assert record.verdict == again
+
+
+def test_a_publication_writes_only_what_is_withheld_otherwise_than_before(
+    writer: Writer, tmp_path: Path
+) -> None:
+    """Kind: cost follows change. What stays withheld keeps its row; a quarantine is found alone."""
+    id_ = created_publication(writer)
+    before = {ONE.digest: "denied", TWO.digest: "denied"}
+    withholding(writer, id_, before)
+    after = {ONE.digest: "denied", THREE.digest: QUARANTINED}
+    withholding(writer, id_, after, before=before)
+    assert left_out(writer, id_, 2) == {"alpha/one": "denied", "beta/three": QUARANTINED}
+    assert [writer.quarantined_groups(id_, number) for number in (1, 2)] == [set(), {"beta"}]
+    with sqlite3.connect(tmp_path / "state.db") as opened:
+        rows = opened.execute("SELECT added, removed FROM publication_withheld").fetchall()
+    opened.close()
+    assert sorted(map(str, rows)) == ["(1, 2)", "(1, None)", "(2, None)"]
 
 
 def test_what_is_left_out_goes_with_its_publication(writer: Writer) -> None:

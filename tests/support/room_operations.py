@@ -5,7 +5,7 @@ Those of `WHOLE` answer for everything that they are asked about.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import count
 
@@ -99,16 +99,10 @@ def publish_one(state: LargeState) -> None:
         index = Entry("simple/", "text/html", None, True, page_of(1), 10, immutable=True)
         stage.replace_group(None, [index], {})
         _replace(stage, 0, b"next again")  # what the first call wrote is dropped
-        stage.withhold(FilterVerdict(SELECTION, SELECTION, 1), _withheld(state))
+        before = {unit_digest(0, 0): "denied", unit_digest(10, 0): "denied"}
+        units = {unit_digest(10, 0): "refused", unit_digest(1, 0): "denied"}
+        stage.withhold(FilterVerdict(SELECTION, SELECTION, 1), units, before=before)
         state.writer.point(state.publication_id, stage.complete().number, NOW)
-
-
-def _withheld(state: LargeState) -> Mapping[Digest, str]:
-    """Return what is withheld now but for one unit, one other, and one with another reason."""
-    held = state.writer.withheld(state.publication_id, 1)
-    reasons = {digest: unit.reason for digest, unit in held.items()}
-    del reasons[unit_digest(0, 0)]
-    return {**reasons, unit_digest(10, 0): "refused", unit_digest(1, 0): "denied"}
 
 
 def publish_all(state: LargeState) -> None:
@@ -369,6 +363,7 @@ def publications(state: LargeState) -> None:
 def verdicts(state: LargeState) -> None:
     reasons = {unit_digest(10, 0): "refused again"}
     state.writer.judge(state.publication_id, 2, _VERDICT, reasons=reasons)
+    assert not state.writer.quarantined_groups(state.publication_id, 2)
 
 
 SMALL: dict[str, Operation] = {

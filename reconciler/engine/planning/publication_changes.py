@@ -267,7 +267,7 @@ class PublicationPlanner:
             delisted=self._delisted(
                 evaluator,
                 version,
-                withheld=partial(self._withheld, filtered, current),
+                withheld=partial(_withheld, evaluator, filtered, current),
                 content=content,
             ),
             derivation=current_derivation(reader, current, version),
@@ -292,11 +292,6 @@ class PublicationPlanner:
         names = still_shown(reader, version.repository_id, version.number, withdrawn=withdrawn)
         leaving = content.spool.names() if content is not None else frozenset()
         return tuple(name for name in names if name not in leaving)
-
-    def _withheld(self, filtered: FilterResult, current: ActualPublication) -> Collection[Digest]:
-        if filtered.units is not None:
-            return filtered.units
-        return self._session.reader.withheld(current.id, current.number)
 
     def _delisted(
         self,
@@ -370,6 +365,12 @@ class PublicationPlanner:
         return apply_serving_guards(
             change, repository.meta.name, repository.guard, allow_destroy=self._allow_destroy
         )
+
+
+def _withheld(
+    evaluator: FilterEvaluator, filtered: FilterResult, current: ActualPublication
+) -> Collection[Digest]:
+    return evaluator.recorded(current) if filtered.units is None else filtered.units
 
 
 def shown_publications(recorded: DesiredState | None, actual: ActualState) -> Iterator[Publication]:

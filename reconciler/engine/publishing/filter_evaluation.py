@@ -106,6 +106,7 @@ class FilterEvaluator:
         self.withdrawn = Withdrawals(session.reader, planned).of(repository.meta.name)
         self._withheld_groups = self.withdrawn if publication.quarantined == WITHHOLD else {}
         self._copied: Mapping[str, CopiedRules] = {}
+        self._recorded: dict[tuple[int, int], Units] = {}
         self._planning = False
         self._now = now.astimezone(UTC)
         self._call = f"`select` for {publication.meta.ref}"
@@ -176,6 +177,15 @@ class FilterEvaluator:
         rows = planned_rows(self._sourced_units(version, groups), groups, content)
         self._evaluate_groups(evaluation, rows, skipped=skipped)
         return _result(evaluation.units, rules, evaluation.reconsider_at)
+
+    def recorded(self, current: ActualPublication) -> Units:
+        """Return the units that a publication withholds as recorded; they are read once."""
+        if not current.verdict.units:
+            return {}
+        key = (current.id, current.number)
+        if key not in self._recorded:
+            self._recorded[key] = self.reader.withheld(*key)
+        return self._recorded[key]
 
     def refusals(
         self, repository_id: int, group: str, rows: Sequence[SourcedUnit]
@@ -248,8 +258,9 @@ class FilterEvaluator:
 
     def _differing_withdrawals(self, current: ActualPublication) -> set[str]:
         """Return groups that upstream withdrew, or gave back, since the last evaluation."""
-        recorded = self.reader.withheld(current.id, current.number) if current.verdict.units else {}
-        before = {unit.group for unit in recorded.values() if unit.reason == QUARANTINED}
+        before: set[str] = set()
+        if current.verdict.units:
+            before = self.reader.quarantined_groups(current.id, current.number)
         return before ^ self._withdrawn_names
 
     @property
@@ -262,7 +273,7 @@ class FilterEvaluator:
 
     def _evaluation_of_others(self, current: ActualPublication, changed: set[str]) -> Evaluation:
         """Start with what is recorded of the groups that did not change."""
-        recorded = self.reader.withheld(current.id, current.number) if current.verdict.units else {}
+        recorded = self.recorded(current)
         units = {digest: unit for digest, unit in recorded.items() if unit.group not in changed}
         return Evaluation(self._now, units, current.verdict.reconsider_at)
 

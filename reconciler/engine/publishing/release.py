@@ -76,16 +76,22 @@ def _release(
         _render_and_point(session, target, lease, policy=policy)
     elif not target.filters_recorded:
         settle_dropped_files(session, target, policy=policy)
-        units = target.filtered.units or {}
-        session.writer.judge(
-            target.current.id,
-            target.current.number,
-            target.filtered.summary,
-            reasons={digest: unit.reason for digest, unit in units.items()},
-        )
+        _judge(session, target)
     exported = _export(session, target, lease)
     served = [_served_message(target)] if target.differs else []
     return ", ".join(served + [f"exported to {path}" for path in exported])
+
+
+def _judge(session: WritingSession, target: ReleaseTarget) -> None:
+    """Record a new verdict of the filters that withholds what is withheld already."""
+    current, units = target.current, target.filtered.units or {}
+    recorded = session.writer.withheld(current.id, current.number) if units else {}
+    reasons = {
+        digest: unit.reason
+        for digest, unit in units.items()
+        if digest in recorded and recorded[digest].reason != unit.reason
+    }
+    session.writer.judge(current.id, current.number, target.filtered.summary, reasons=reasons)
 
 
 def _current_target(

@@ -74,7 +74,7 @@ def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
         first_seen=target.first_seen,
     ) as stage:
         call.run(stage, view)
-        record = call.complete(stage, rendering.withheld)
+        record = call.complete(stage, rendering)
     logger.debug(
         "%s: rendered %s",
         target.publication.meta.ref,
@@ -114,11 +114,14 @@ class _PublisherCall:
                     conduit.close()
                 conduit.finish()
 
-    def complete(self, stage: PublicationStage, withheld: Withheld) -> PublicationRecord:
+    def complete(self, stage: PublicationStage, rendering: _Rendering) -> PublicationRecord:
         """Record the publication as complete, with its withheld units and the scratchpads."""
-        reasons = {digest: unit.reason for digest, unit in withheld.items()}
         repository_id = self._target.version.repository_id
-        stage.withhold(self._target.filtered.summary, reasons)
+        stage.withhold(
+            self._target.filtered.summary,
+            _reasons(rendering.withheld),
+            before=_reasons(rendering.withheld_before),
+        )
         try:
             return stage.complete(
                 {repository_id: self._scratchpads.written}, {repository_id: self._scratchpads.seen}
@@ -152,6 +155,10 @@ class _PublisherCall:
             )
 
 
+def _reasons(withheld: Withheld) -> Mapping[Digest, str]:
+    return {digest: unit.reason for digest, unit in withheld.items()}
+
+
 def _rendering(session: WritingSession, target: ReleaseTarget) -> _Rendering:
     """Compare the target with the last complete publication.
 
@@ -166,7 +173,10 @@ def _rendering(session: WritingSession, target: ReleaseTarget) -> _Rendering:
         withheld = writer.withheld(current.id, current.number) if recorded else {}
     if last is None:
         return _Rendering(None, withheld, {})
-    withheld_before = writer.withheld(current.id, last.number) if last.verdict.units else {}
+    withheld_before: Withheld = {}
+    if last.verdict.units:
+        same = target.filtered.units is None and last.number == current.number
+        withheld_before = withheld if same else writer.withheld(current.id, last.number)
     version = writer.version(target.version.repository_id, last.version)
     same_repository = version is not None and version.digest == last.version_digest
     same_rendering = last.digest == publication_digest(

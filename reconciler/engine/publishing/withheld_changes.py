@@ -62,7 +62,7 @@ def withheld_changes(
     if result.units is None or result.summary.withheld == current.verdict.withheld:
         return None
     reader = evaluator.reader
-    before = reader.withheld(current.id, current.number) if current.verdict.units else {}
+    before = evaluator.recorded(current)
     differing = _symmetric_difference(before, result.units)
     groups = sorted({unit.group for unit in differing.values()})
     bodies = _bodies(reader, version, groups)

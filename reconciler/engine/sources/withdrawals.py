@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from functools import cached_property
 
+from reconciler.database import QUARANTINED as QUARANTINED
 from reconciler.database import WITHDRAWN, WITHDRAWN_GONE, Reader
 from reconciler.model import SourceKind
 from reconciler.plan import ContentChanges
-
-QUARANTINED = "quarantined upstream"
 
 _COPIED = f"{SourceKind.REPOSITORY.value}:"
 

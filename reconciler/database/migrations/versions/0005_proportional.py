@@ -121,6 +121,12 @@ def upgrade() -> None:
     op.add_column(
         "publication", sa.Column("immutable", sa.Boolean(), nullable=False, server_default="0")
     )
+    op.create_index(
+        "ix_publication_withheld_quarantined",
+        "publication_withheld",
+        ["publication_id", "reason", "removed"],
+        sqlite_where=sa.text("reason = 'quarantined upstream'"),
+    )
     if op.get_bind().dialect.name == "sqlite":
         _write_entries_anew()
     else:
