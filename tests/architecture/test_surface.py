@@ -54,7 +54,7 @@ def test_everything_that_is_exported_is_recorded_with_its_insides() -> None:
     assert current["ReadConduit.get_json"] == "async method(self, url: str) -> Any", (
         "what a protocol inherits belongs to it"
     )
-    assert current["PublishConduit.options"] == "property -> Any"
+    assert current["PublishConduit.options"] == "property -> Pages_co"
     assert " at 0x" not in json.dumps(current)
 
 
