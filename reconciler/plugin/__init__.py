@@ -49,6 +49,7 @@ from reconciler.plugin.options import (
     parse_size,
 )
 from reconciler.plugin.publisher import UPLOAD_PATH, Publisher
+from reconciler.plugin.reserved_keys import RESERVED_KEYS
 from reconciler.plugin.secrets import Secret
 from reconciler.plugin.upstream_conduits import (
     UNCHANGED,
@@ -65,6 +66,7 @@ from reconciler.redaction import sanitize
 
 __all__ = [
     "API_VERSION",
+    "RESERVED_KEYS",
     "UNCHANGED",
     "UPLOAD_PATH",
     "ActiveFilter",

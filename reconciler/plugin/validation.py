@@ -1,11 +1,12 @@
 """Validation of one plugin, in this order; the first failed check disables the plugin.
 
 1. It can be imported.
-2. Its entry point returns (class, dict).
+2. Its entry point is the class, or returns (class, dict).
 3. The class derives from the base class of its kind.
-4. Its metadata is well-formed.
-5. Its API range includes our version.
-6. Its option models are models.
+4. Its API range includes our version: of another API nothing further is asked.
+5. Its metadata is well-formed.
+6. Its option models are models, and use no key of the core.
+7. Its methods have today's names, and are coroutine functions where they are awaited.
 
 The registry checks what concerns several plugins: duplicate IDs and undefined content types.
 """
@@ -14,15 +15,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from inspect import iscoroutinefunction, isgeneratorfunction, unwrap
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from reconciler.logs import include_package
 from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, run
+from reconciler.plugin.former_names import former_attribute, missing_export
 from reconciler.plugin.options import Metadata, Options
+from reconciler.plugin.reserved_keys import reserved_in
 
 API_VERSION = "2.0.0"
 """Version of all names in `reconciler.plugin` (semver): additions raise the minor number,
@@ -31,6 +36,13 @@ removals and changes the major one.
 
 # names folders, and is written in manifests without quotes
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+# where the keys of an option model stand
+_PLACES = {
+    ("importer", "options"): "source",
+    ("importer", "filter_options"): "Filter",
+    ("publisher", "options"): "Publication",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -76,20 +88,15 @@ def validate(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -
     try:
         cls, config = _class_and_configuration(advertised)
         include_package(cls.__module__.partition(".")[0])
-        metadata = (
-            None
-            if advertised.kind == "content-type"
-            else run(lambda: _metadata(cls), "its metadata is malformed")
-        )
-        id = (
-            metadata.id
-            if metadata
-            else run(lambda: _content_type_id(cls), "its attributes are malformed")
-        )
-        plugin = replace(plugin, id=id, metadata=metadata)
-        if metadata is not None:
-            api = metadata.api
-            run(lambda: _check_api(api), "its metadata is malformed")
+        if advertised.kind == "content-type":
+            id = run(lambda: _content_type_id(cls), "its attributes are malformed")
+            plugin = replace(plugin, id=id)
+        else:
+            given = run(lambda: _given_metadata(cls), "its metadata is malformed")
+            plugin = replace(plugin, id=given.id, metadata=given)
+            run(lambda: _check_api(given.api), "its metadata is malformed")
+            metadata = run(lambda: _checked_metadata(given), "its metadata is malformed")
+            plugin = replace(plugin, metadata=metadata)
         run(lambda: _check_attributes(advertised.kind, cls), "its attributes are malformed")
     except Unsound as fault:
         logger.info("the %s `%s` is disabled: %s", plugin.kind, plugin.id, fault)
@@ -99,14 +106,34 @@ def validate(advertised: Advertised, configs: Mapping[str, Mapping[str, Any]]) -
 
 
 def _class_and_configuration(advertised: Advertised) -> tuple[Any, dict[str, Any]]:
-    function = run(advertised.load, "it cannot be imported")
+    function: Any = _loaded(advertised)
+    if isinstance(function, type):
+        return run(
+            lambda: _checked_result((function, {}), KINDS[advertised.kind].base),
+            "its entry point is no class of a plugin",
+        )
     if not callable(function):
         raise Unsound("its entry point does not return (class, dict): it is not a function")
-    result: Any = run(function, "its entry point fails")
+    result: Any = run(partial(_told, function), "its entry point fails")
     return run(
         lambda: _checked_result(result, KINDS[advertised.kind].base),
         "its entry point does not return (class, dict)",
     )
+
+
+def _loaded(advertised: Advertised) -> object:
+    return run(partial(_told, advertised.load), "it cannot be imported")
+
+
+def _told(function: Callable[[], Any]) -> Any:
+    """Call code of a plugin that imports; say which name of another API it misses."""
+    try:
+        return function()
+    except (ImportError, AttributeError) as error:
+        missing = missing_export(error, API_VERSION)
+        if missing is None:
+            raise
+        raise Unsound(missing) from error
 
 
 def _checked_result(result: Any, base: type) -> tuple[Any, dict[str, Any]]:
@@ -119,12 +146,23 @@ def _checked_result(result: Any, base: type) -> tuple[Any, dict[str, Any]]:
     return result[0], dict(result[1])
 
 
-def _metadata(cls: Any) -> Metadata:
+def _given_metadata(cls: Any) -> Metadata:
+    """Return metadata of which the ID and the API range can be used."""
     metadata = cls.metadata()
     if not isinstance(metadata, Metadata):
         raise Unsound("its metadata is malformed: `metadata()` must return Metadata")
-    id, name, types, api = metadata.id, metadata.display_name, metadata.types, metadata.api
-    _check_id(id)
+    _check_id(metadata.id)
+    try:
+        SpecifierSet(metadata.api)
+    except (InvalidSpecifier, TypeError, AttributeError):
+        raise Unsound(
+            f"its metadata is malformed: `{metadata.api}` is not a PEP 440 range of API versions"
+        ) from None
+    return metadata
+
+
+def _checked_metadata(metadata: Metadata) -> Metadata:
+    name, types = metadata.display_name, metadata.types
     if not isinstance(name, str):
         raise Unsound("its metadata is malformed: `display_name` must be a text")
     if (
@@ -133,14 +171,8 @@ def _metadata(cls: Any) -> Metadata:
         or not all(isinstance(type_, str) and type_ for type_ in types)
     ):
         raise Unsound("its metadata is malformed: `types` must be a sequence of content type IDs")
-    try:
-        SpecifierSet(api)
-    except (InvalidSpecifier, TypeError, AttributeError):
-        raise Unsound(
-            f"its metadata is malformed: `{api}` is not a PEP 440 range of API versions"
-        ) from None
     # a copy: the plugin could change its list later
-    return Metadata(id, name, tuple(types), api)
+    return Metadata(metadata.id, name, tuple(types), metadata.api)
 
 
 def _content_type_id(cls: Any) -> str:
@@ -174,11 +206,43 @@ def _check_selection(cls: Any) -> None:
         raise Unsound("its `selection_required` must list keys of its `options`")
 
 
+def _check_keys(kind: str, name: str, model: type[Options]) -> None:
+    place = _PLACES.get((kind, name))
+    key = next(reserved_in(model, place), None) if place is not None else None
+    if key is not None:
+        where = "the sources of a Repository" if place == "source" else f"a {place}"
+        raise Unsound(
+            f"its `{name}` have the key `{key}`, which is the core's in {where}: call it"
+            " otherwise (RESERVED_KEYS lists the core's keys; `x-...` is never among them)"
+        )
+
+
+def _check_coroutines(kind: str, cls: Any) -> None:
+    """Check that what the core awaits can be awaited: a missing `async` is easily overlooked."""
+    if kind != "importer":
+        return
+    for name in ("read", "sync", "copy"):
+        if not iscoroutinefunction(unwrap(getattr(cls, name))):
+            raise Unsound(f"its `{name}` is no coroutine function: write `async def {name}`")
+    declare = unwrap(cls.declare)
+    if isgeneratorfunction(declare):
+        raise Unsound("its `declare` is no async generator: write `async def declare`")
+    if iscoroutinefunction(declare):
+        raise Unsound(
+            "its `declare` is no async generator: `yield` each group instead of returning them"
+        )
+
+
 def _check_attributes(kind: str, cls: Any) -> None:
     for name in KINDS[kind].models:
         model = getattr(cls, name, None)
         if not (isinstance(model, type) and issubclass(model, Options)):
             raise Unsound(f"its `{name}` does not derive from Options")
+        _check_keys(kind, name, model)
+    former = former_attribute(cls, kind)
+    if former is not None:
+        raise Unsound(former)
+    _check_coroutines(kind, cls)
     if kind == "importer":
         _check_selection(cls)
     if type(cls.revision) is not int:
