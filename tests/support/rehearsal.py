@@ -415,7 +415,7 @@ def rehearsal(folder: Path) -> Iterator[Rehearsal]:
     with shelf() as shelves, running(lambda server: None) as server:
         shelves.add(
             importers=importers,
-            publishers={id: line_publisher(id) for id in importers},
+            publishers={id: line_publisher(id, script) for id in importers},
             types={LINE: line_type(script)},
         )
         yield Rehearsal(folder, script, shelves.registry(), server=server)

@@ -130,6 +130,7 @@ class Script:
     on_upload: Callable[[UploadConduit, UploadedFile], Iterable[GroupedUnit]] | None = None
     on_remove: Callable[[UploadConduit, Sequence[StoredUnit]], Iterable[StoredUnit]] | None = None
     on_trace: Callable[[Unit], Iterable[TraceStep]] | None = None
+    on_publish: Callable[[PublishConduit], None] | None = None
     replaceable: bool = True
 
     def upstream(self, name: str) -> Holdings:
@@ -366,7 +367,7 @@ def _upload(
     ]
 
 
-def line_publisher(id: str) -> type[Publisher]:
+def line_publisher(id: str, script: Script) -> type[Publisher]:
     class LinePublisher(Publisher):
         options = LinePages
 
@@ -380,6 +381,9 @@ def line_publisher(id: str) -> type[Publisher]:
             return (lambda unit: unit.key in dated) if dated else None
 
         def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
+            if script.on_publish is not None:
+                script.on_publish(conduit)
+                return
             for name in conduit.changed_groups():
                 with conduit.group(name) as output:
                     for unit in conduit.units(name):
