@@ -1,6 +1,6 @@
 """Units to examine again: what they wait for came into the store, or what was made of them left it.
 
-They are recorded when that happens, so that nobody has to look for them among all units. A unit
+They are recorded when that happens, and never looked for among all units. A unit
 that joins a version is examined without being recorded here.
 """
 

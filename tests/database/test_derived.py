@@ -42,7 +42,7 @@ def test_what_is_shown_already_is_not_read_again_until_it_changes(tmp_path: Path
 
 
 def test_units_are_examined_again_for_what_arrived_or_was_lost(tmp_path: Path) -> None:
-    """Kind: cost follows change. Nobody looks for them among all units that wait."""
+    """Kind: cost follows change. They are not looked for among all units that wait."""
     with database(tmp_path) as opened:
         writer = opened.writer()
         team = created_repository(writer)

@@ -1,10 +1,10 @@
 """A publication as a static tree that any web server can serve, switched atomically.
 
 The export directory is a symbolic link into a folder beside it, `.<name>.export/`, that keeps two
-trees. The spare tree is updated by its own difference and then shown by replacing the link: one
-rename. A marker file `<tree>.json` says what its tree holds; it is removed before the tree is
-touched and written when the tree is complete and durable, so that a crash leaves a tree that is
-built anew, never one whose marker is wrong.
+trees. The spare tree, at first a copy of links, is updated by its own difference and then shown by
+replacing the link: one rename. A marker file `<tree>.json` says what its tree holds; it is removed
+before the tree is touched and written when the tree is complete and durable, so that a crash leaves
+a tree that is built anew, never one whose marker is wrong.
 
 A file that the publication merely dropped is kept in the next tree, beside what that one holds: a
 client that has read a page of the tree before still finds it. It goes with the tree after that, or
@@ -30,6 +30,7 @@ import msgspec
 from msgspec.structs import replace
 
 from reconciler.database import Entry, LingeringEntry, PublicationRecord, Reader
+from reconciler.engine.publishing.linked_copies import copy_by_links, write_new
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.transfer.stored_bytes import DamagedBytes, check_sizes
 from reconciler.errors import ReconcilerError, StateFault
@@ -141,6 +142,7 @@ class _Trees:
                 self._tidy(shown, record, now)
             return False
         tree = _spare_tree(self._link)
+        self._fill_spare(shown)
         marker = self._usable(_read_marker(tree))
         _marker_path(tree).unlink(missing_ok=True)
         if (
@@ -169,7 +171,22 @@ class _Trees:
         _write_marker(tree, written)
         _switch(self._link, tree)
         reached(Checkpoint.EXPORT_SWITCHED)
+        self._fill_spare(written)
         return True
+
+    def _fill_spare(self, shown: Marker | None) -> None:
+        """Copy the shown tree by links to the spare one, unless that holds the publication too.
+
+        What is exported next is then written by its difference, the second time as well.
+        """
+        source, tree = _linked_tree(self._link), _spare_tree(self._link)
+        if source is None or self._usable(shown) is None or self._usable(_read_marker(tree)):
+            return
+        _marker_path(tree).unlink(missing_ok=True)
+        shutil.rmtree(tree, ignore_errors=True)
+        if shown is not None and copy_by_links(source, tree):
+            _flush(tree)
+            _write_marker(tree, shown)
 
     def _usable(self, marker: Marker | None) -> Marker | None:
         """Return the marker if it is of a publication in this database, not of another one's."""
@@ -334,9 +351,9 @@ class _TreeWriter:
             path = tree / name
             path.parent.mkdir(parents=True, exist_ok=True)
             body, packed = self._bodies(entry, bodies[entry.digest])
-            path.write_bytes(body)
+            write_new(path, body)
             if compressed and _is_folder_index(entry):
-                _compressed(path).write_bytes(packed)
+                write_new(_compressed(path), packed)
 
     def _bodies(self, entry: Entry, packed: bytes) -> tuple[bytes, bytes]:
         """Return the body of a page as clients of a tree get it, and compressed.

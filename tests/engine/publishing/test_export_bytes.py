@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from reconciler.database import Entry, Writer
+from reconciler.database import Entry, GzipPage, Writer
 from reconciler.engine.publishing.exports import export
 from reconciler.engine.transfer.stored_bytes import MISSING, OTHER_SIZE, DamagedBytes
 from reconciler.errors import StateFault
@@ -20,13 +21,13 @@ HERE, UPSTREAM = b"bytes that are here", b"bytes that were left upstream"
 
 
 def publishing(
-    writer: Writer, publication_id: int, store: LocalStore, directory: Path
+    writer: Writer, publication_id: int, store: LocalStore, directory: Path, *, pages: bool = False
 ) -> Callable[..., bool]:
-    """Publish the bodies under their numbers, and export that."""
+    """Publish the bodies under their numbers, and export that; as files, or as pages."""
 
     def publish(*bodies: bytes) -> bool:
         entries = [
-            Entry(f"files/{number}", "text/plain", "a", False, Digest.of(body), len(body))
+            Entry(f"files/{number}", "text/plain", "a", pages, Digest.of(body), len(body))
             for number, body in enumerate(bodies)
         ]
         digest = Digest.of(b"".join(bodies))
@@ -38,7 +39,11 @@ def publishing(
             now=NOW,
             full=False,
         ) as stage:
-            stage.replace_group("a", entries, {})
+            bodies_of_pages = {
+                Digest.of(body): GzipPage(gzip.compress(body), len(body))
+                for body in (bodies if pages else ())
+            }
+            stage.replace_group("a", entries, bodies_of_pages)
             record = stage.complete()
         return export(writer, store, publication_id, record=record, directory=str(directory))
 
@@ -80,3 +85,48 @@ def test_a_file_that_was_left_upstream_is_named_and_the_shown_tree_stays(tmp_pat
         with pytest.raises(DamagedBytes):
             publish(HERE, UPSTREAM)
         assert [(public / "files" / name).read_bytes() for name in ("0", "1")] == [UPSTREAM, HERE]
+
+
+@pytest.mark.parametrize("left", ["both", "shown"])
+def test_the_second_export_writes_what_has_changed(
+    left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: cost follows change. Trees share what both show, and neither changes the other."""
+    store, public = LocalStore(tmp_path / "store"), tmp_path / "public"
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        created_repository(writer)
+        publish = publishing(writer, created_publication(writer), store, public, pages=True)
+        assert publish(HERE, UPSTREAM)
+        spare = tmp_path / ".public.export" / "b"
+        if left == "shown":  # a run that ended before it had copied the tree
+            spare.with_name("b.json").unlink()
+        monkeypatch.setattr(Writer, "all_entries", None)
+        before = public.resolve()
+        assert publish(HERE, b"other")
+        assert public.resolve() == spare
+        assert os.path.samefile(before / "files" / "0", spare / "files" / "0")
+        assert [(tree / "files" / "1").read_bytes() for tree in (before, spare)] == [
+            UPSTREAM,
+            b"other",
+        ]
+        assert publish(HERE)
+        assert [path.name for path in (public / "files").iterdir()] == ["0"]
+
+
+def test_without_links_the_second_tree_is_written_as_the_first_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    store, public = LocalStore(tmp_path / "store"), tmp_path / "public"
+    with database(tmp_path) as opened:
+        writer = opened.writer()
+        created_repository(writer)
+        publish = publishing(writer, created_publication(writer), store, public, pages=True)
+        for bodies in ((HERE,), (HERE, UPSTREAM)):
+            assert publish(*bodies)
+            assert len(list((tmp_path / ".public.export").glob("*.json"))) == len(bodies)
+        assert len(list((public / "files").iterdir())) == 2
