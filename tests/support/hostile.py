@@ -21,10 +21,11 @@ import pytest
 
 from reconciler.cli import settings
 from reconciler.cli.main import run
+from reconciler.database import Reader
 from reconciler.engine import Home, engine
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.errors import Malformed, PluginFault
-from reconciler.model import stored_unit
+from reconciler.model import ActualState, stored_unit
 from reconciler.plugin import (
     ContentType,
     Group,
@@ -42,7 +43,7 @@ from reconciler.plugin.registry import Registry
 from tests.support.advertised import shelf
 from tests.support.forked import started, write_to
 from tests.support.mirror import Done, call
-from tests.support.soundness import check_sound
+from tests.support.soundness import check_recorded
 
 TYPE = "bad.thing"
 NAMES = ("bad", "sound")
@@ -240,6 +241,7 @@ class Hostile:
         self.folder = folder
         self.home = Home(folder / "home")
         self._patch = patch
+        self._recorded: tuple[Reader, ActualState] | None = None
         self.declare(2)
 
     def declare(self, step: int, **words: Any) -> None:
@@ -266,11 +268,26 @@ class Hostile:
             patched.setattr(settings, "registry", lambda: registry)
             return call([*words, "--home", str(self.home.root)])
 
-    def held(self, name: str = "bad") -> dict[str, list[str]]:
-        """Keys of the latest version, by group."""
+    @contextmanager
+    def recorded(self) -> Iterator[tuple[Reader, ActualState]]:
+        """What is recorded. Whatever is asked within a block of it is read from there: to open a
+        database takes longer than to ask it.
+        """
+        if self._recorded is not None:
+            yield self._recorded
+            return
         with self.home.database() as database:
             reader = database.reader()
-            state = reader.actual_state().repositories[name]
+            self._recorded = reader, reader.actual_state()
+            try:
+                yield self._recorded
+            finally:
+                self._recorded = None
+
+    def held(self, name: str = "bad") -> dict[str, list[str]]:
+        """Keys of the latest version, by group."""
+        with self.recorded() as (reader, actual):
+            state = actual.repositories[name]
             found = reader.units(
                 state.id, state.number, list(reader.group_names(state.id, state.number))
             )
@@ -278,9 +295,8 @@ class Hostile:
 
     def bodies(self, name: str = "bad") -> list[Any]:
         """The units of the latest version, as they are recorded."""
-        with self.home.database() as database:
-            reader = database.reader()
-            state = reader.actual_state().repositories[name]
+        with self.recorded() as (reader, actual):
+            state = actual.repositories[name]
             rows = reader.members(
                 state.id, state.number, list(reader.group_names(state.id, state.number))
             )
@@ -288,18 +304,17 @@ class Hostile:
 
     def versions(self) -> dict[str, tuple[int, int | None]]:
         """Of each repository: (latest version, version that is served)."""
-        return {name: self.versions_of(name) for name in NAMES}
+        with self.recorded():
+            return {name: self.versions_of(name) for name in NAMES}
 
     def versions_of(self, name: str) -> tuple[int, int | None]:
-        with self.home.database() as database:
-            actual = database.reader().actual_state()
-        return actual.repositories[name].number, actual.publications[name].version
+        with self.recorded() as (_, actual):
+            return actual.repositories[name].number, actual.publications[name].version
 
     def page(self, path: str, name: str = "bad") -> bytes:
         """What is served under a path."""
-        with self.home.database() as database:
-            reader = database.reader()
-            publication = reader.actual_state().publications[name]
+        with self.recorded() as (reader, actual):
+            publication = actual.publications[name]
             record = reader.publication(publication.id)
             assert record is not None
             [entry] = reader.entries(publication.id, record.number, path)
@@ -307,9 +322,8 @@ class Hostile:
 
     def served(self, name: str = "bad") -> set[str]:
         """Paths that the publication holds."""
-        with self.home.database() as database:
-            reader = database.reader()
-            publication = reader.actual_state().publications[name]
+        with self.recorded() as (reader, actual):
+            publication = actual.publications[name]
             record = reader.publication(publication.id)
             return (
                 {entry.path for entry in reader.all_entries(publication.id, record.number)}
@@ -379,11 +393,12 @@ def assert_contained(site: Hostile, done: Done, *says: str) -> None:
     """It is named and nobody else's: `alpha` of `bad` is as it was and served, `sound` went on, and
     everything recorded is true.
     """
-    assert_named(site, done, *says)
-    assert site.held()["alpha"] == ["alpha-0"]
-    assert {"index/", "alpha/"} <= site.served()
-    assert site.versions_of("sound") == (2, 2)
-    assert site.held("sound") == {"alpha": ["alpha-0", "alpha-1"], "beta": ["beta-0", "beta-1"]}
+    with site.recorded():
+        assert_named(site, done, *says)
+        assert site.held()["alpha"] == ["alpha-0"]
+        assert {"index/", "alpha/"} <= site.served()
+        assert site.versions_of("sound") == (2, 2)
+        assert site.held("sound") == {"alpha": ["alpha-0", "alpha-1"], "beta": ["beta-0", "beta-1"]}
 
 
 def assert_named(site: Hostile, done: Done, *says: str) -> None:
@@ -394,7 +409,8 @@ def assert_named(site: Hostile, done: Done, *says: str) -> None:
     assert len(done.out) < 20_000
     for text in says:
         assert text in done.out, done.out
-    check_sound(site.home)
+    with site.recorded() as (reader, actual):
+        check_recorded(site.home, reader, actual)
 
 
 def answering(answer: Any) -> Any:

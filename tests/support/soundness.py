@@ -11,6 +11,7 @@ from reconciler.database import Reader
 from reconciler.engine import Home
 from reconciler.model import (
     EMPTY_VERSION,
+    ActualState,
     Digest,
     bucket_digest,
     bucket_of,
@@ -27,17 +28,23 @@ def check_sound(home: Home, *exports: Path) -> None:
     """
     with home.database() as database:
         reader = database.reader()
-        for state in reader.actual_state().repositories.values():
-            _check_versions(home, reader, state.id)
-        known: dict[str, set[str]] = {}
-        for publication in reader.actual_state().publications.values():
-            record = reader.publication(publication.id)
-            if record is not None:
-                assert record.number <= (reader.last_complete(publication.id) or record).number
-                _check_entries(home, reader, publication.id, number=record.number)
-                known |= _published(reader, publication.id)
-        for directory in exports:
-            _check_export(directory, known)
+        check_recorded(home, reader, reader.actual_state(), *exports)
+
+
+def check_recorded(home: Home, reader: Reader, actual: ActualState, *exports: Path) -> None:
+    """Check the same in a database that is open."""
+    stored = stored_files(home)
+    for state in actual.repositories.values():
+        _check_versions(reader, state.id, stored)
+    known: dict[str, set[str]] = {}
+    for publication in actual.publications.values():
+        record = reader.publication(publication.id)
+        if record is not None:
+            assert record.number <= (reader.last_complete(publication.id) or record).number
+            _check_entries(reader, publication.id, stored, number=record.number)
+            known |= _published(reader, publication.id)
+    for directory in exports:
+        _check_export(directory, known)
 
 
 def stored_files(home: Home) -> set[Digest]:
@@ -53,16 +60,15 @@ def stored_files(home: Home) -> set[Digest]:
     return found
 
 
-def _check_versions(home: Home, reader: Reader, repository_id: int) -> None:
-    stored = stored_files(home)
+def _check_versions(reader: Reader, repository_id: int, stored: set[Digest]) -> None:
     for record in reader.versions(repository_id):
+        held: dict[str, list[bytes]] = {}
+        for change in reader.difference(repository_id, 0, record.number):
+            if change.after:
+                held.setdefault(change.group, []).append(change.after)
         buckets: dict[int, list[Digest]] = {}
         for name in list(reader.group_names(repository_id, record.number)):
-            bodies = [
-                change.after
-                for change in reader.difference(repository_id, 0, record.number)
-                if change.group == name and change.after
-            ]
+            bodies = held.get(name, [])
             for artifact in (
                 artifact for body in bodies for artifact in stored_unit(body).artifacts
             ):
@@ -80,11 +86,12 @@ def _check_versions(home: Home, reader: Reader, repository_id: int) -> None:
     assert zero.digest == EMPTY_VERSION
 
 
-def _check_entries(home: Home, reader: Reader, publication_id: int, *, number: int) -> None:
+def _check_entries(
+    reader: Reader, publication_id: int, stored: set[Digest], *, number: int
+) -> None:
     entries = list(reader.all_entries(publication_id, number))
     assert entries, "an empty publication is served"
     pages = reader.pages({entry.digest for entry in entries if entry.page})
-    stored = stored_files(home)
     for entry in entries:
         if entry.page:
             assert Digest.of(gzip.decompress(pages[entry.digest])) == entry.digest
