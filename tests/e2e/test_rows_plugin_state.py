@@ -6,13 +6,12 @@ import json
 import os
 import re
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.conventions import UP, publication, repository, version
-from tests.support.clients import isolated
+from tests.support.clients import ended
 from tests.support.outside import Desk, Installed
 
 KIT = """
@@ -86,16 +85,11 @@ def test_p6_plugins_keep_no_state_between_calls(desk: Desk, installed: Installed
         "no_state_is_kept",
         "test_kit.py",
     ]
-    environment = isolated(
-        desk.folder, PYTHONPATH=str(installed.notes()), PYTHONDONTWRITEBYTECODE="1"
-    )
-    done = subprocess.run(
-        words, cwd=desk.folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert re.search(r"^1 failed, 1 passed", done.stdout, re.MULTILINE), done.stdout + done.stderr
+    _, said = ended(words, desk.folder, folder=desk.folder, PYTHONPATH=str(installed.notes()))
+    assert re.search(r"^1 failed, 1 passed", said, re.MULTILINE), said
     assert re.search(
-        r"Remembering\S* changed during a sync: plugins keep no state between calls", done.stdout
-    ), done.stdout
+        r"Remembering\S* changed during a sync: plugins keep no state between calls", said
+    ), said
 
 
 def test_p7_scratchpads_are_plain_json_one_for_each_plugin_of_a_repository_and_one_shared(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 from reconciler.plugin.testing import Upstream
-from tests.support.clients import isolated, served
+from tests.support.clients import run, served
 from tests.support.outside import (
     fetched,
     pip_install,
@@ -157,12 +156,8 @@ def test_a5_from_the_scaffold_to_a_published_content_type_without_a_change_of_th
         "--basetemp",
         str(tmp_path / "kit"),
     ]
-    environment = isolated(tmp_path, PYTHONPATH=str(project / "src"), PYTHONDONTWRITEBYTECODE="1")
-    examined = subprocess.run(
-        kit, cwd=project, env=environment, capture_output=True, text=True, check=False
-    )
-    assert examined.returncode == 0, examined.stdout + examined.stderr
-    assert " passed" in examined.stdout
+    said = run(kit, tmp_path, folder=project, PYTHONPATH=str(project / "src"))
+    assert " passed" in said
 
     site = pip_install(project, tmp_path / "packages")
     pages = {

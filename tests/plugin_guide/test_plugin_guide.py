@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import shlex
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -39,7 +38,7 @@ from reconciler.plugin import (
     UploadedFile,
     UploadForm,
 )
-from tests.support.clients import isolated, program, run
+from tests.support.clients import program, run
 from tests.support.conduits import FakeConduit, FakePublishConduit, FakeSyncConduit, page, stored
 from tests.support.guide import (
     GUIDE,
@@ -470,13 +469,4 @@ def test_the_guides_plugin_passes_the_kit(tmp_path: Path) -> None:
         str(tmp_path / "base"),
         "tests",
     ]
-    done = subprocess.run(
-        words,
-        cwd=tmp_path,
-        env=isolated(tmp_path, PYTHONPATH=str(tmp_path)),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(words, tmp_path, folder=tmp_path, PYTHONPATH=str(tmp_path))

@@ -18,7 +18,8 @@ from threading import Thread
 from tests.support.forked import started, write_to
 
 PIP = [sys.executable, "-m", "pip"]
-PATIENCE = 120  # seconds, for what would else hang for ever
+FORKED = {"pip", "pytest"}  # modules that take longer to be imported than to do their work
+PATIENCE = 300  # seconds, for what would else hang for ever
 
 
 def program(name: str) -> str:
@@ -33,6 +34,7 @@ def isolated(home: Path, **more: str) -> dict[str, str]:
         "HOME": str(home),
         "TMPDIR": tempfile.gettempdir(),  # where `home` lies: uv links files from there
         "NO_COLOR": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_CACHE_DIR": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -54,8 +56,8 @@ def ended(
 ) -> tuple[int, str]:
     """Run a program to its end; its exit code and everything that it said."""
     environment = isolated(home, **more)
-    if list(words[:3]) == PIP:
-        return _pip([str(word) for word in words[3:]], environment, folder or Path.cwd())
+    if list(words[:2]) == [sys.executable, "-m"] and words[2] in FORKED:
+        return _forked([str(word) for word in words[2:]], environment, folder or Path.cwd())
     done = subprocess.run(
         words,
         cwd=folder,
@@ -69,13 +71,10 @@ def ended(
     return done.returncode, done.stdout
 
 
-def _pip(words: list[str], environment: dict[str, str], folder: Path) -> tuple[int, str]:
-    """Run pip in a process where its modules are imported already.
-
-    To import them takes it longer than to install a wheel.
-    """
+def _forked(words: list[str], environment: dict[str, str], folder: Path) -> tuple[int, str]:
+    """Run a module in a process where what it needs is imported already."""
     with tempfile.NamedTemporaryFile() as log:
-        process = started(_in_pip, words, environment, str(folder), log.name)
+        process = started(_as_main, words, environment, str(folder), log.name)
         process.join(PATIENCE)
         if process.exitcode is None:
             process.kill()
@@ -84,13 +83,14 @@ def _pip(words: list[str], environment: dict[str, str], folder: Path) -> tuple[i
     return process.exitcode, said
 
 
-def _in_pip(words: list[str], environment: dict[str, str], folder: str, log: str) -> None:
+def _as_main(words: list[str], environment: dict[str, str], folder: str, log: str) -> None:
     write_to(log)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.argv[:] = ["pip", *words]
-    runpy.run_module("pip", run_name="__main__", alter_sys=True)
+    sys.path[:0] = [folder for folder in environment.get("PYTHONPATH", "").split(":") if folder]
+    sys.argv[:] = words
+    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
 
 
 def pip_installs(index: str, home: Path, *packages: str) -> str:

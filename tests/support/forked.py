@@ -18,6 +18,7 @@ _PRELOADED = [
     "tests.support.beside",
     "tests.support.loaded_pip",
     "reconciler.manifest",
+    "reconciler.plugin.testing",
     "reconciler.remote.http_fetcher",
     "reconciler_python",
     "alembic.command",
