@@ -109,7 +109,8 @@ def test_a_signal_ends_a_run_with_a_word(
 ) -> None:
     """Kind: ends that are no end of ours. The lease is free for the next run.
 
-    A shell without job control has SIGINT ignored by what it runs in the background.
+    A shell without job control has SIGINT ignored by what it runs in the background, be it the
+    command or the suite.
     """
     verb, _, background = verb.partition(" ")
     asked, over = threading.Event(), threading.Event()
@@ -124,12 +125,14 @@ def test_a_signal_ends_a_run_with_a_word(
         manifests = remote(server.url("/")), repository(sources=["name: up, include: [alpha]"])
         mirror = Mirror(tmp_path, *manifests)
         command = words(mirror, f"{verb} M H")
+        inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command] if background else command,
             stderr=subprocess.PIPE,
             text=True,
             env=isolated(tmp_path),
         )
+        signal.signal(signal.SIGINT, inherited)
         assert asked.wait(PATIENCE)
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE)
