@@ -393,6 +393,12 @@ def _check_source(artifact: Artifact, unit: Unit) -> None:
             f" {artifact.url!r:.80}",
             hint="percent-encode it",
         )
+    if artifact.url and "://" not in artifact.url:
+        raise PluginFault(
+            f"unit `{unit.key}`: artifact `{artifact.path}` has a relative URL:"
+            f" {artifact.url!r:.80}",
+            hint="join it with the URL of its page: urljoin(page.url, url)",
+        )
 
 
 def _check_digests(artifact: Artifact, unit: Unit) -> None:
@@ -466,5 +472,8 @@ def _check_plain(values: Iterable[Any], unit: Unit, depth: int = 1) -> None:
         else:
             raise PluginFault(
                 f"unit `{unit.key}` has metadata that is not plain JSON without floats:"
-                f" {type(value).__name__}"
+                f" {type(value).__name__}",
+                hint="write a float as a text: its digits differ between machines"
+                if isinstance(value, float)
+                else "texts, whole numbers, booleans, None, lists and mappings",
             )

@@ -27,7 +27,16 @@ RESERVED_KEYS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         ),
         "Publication": frozenset(
             _COMMON
-            | {"exports", "filters", "grace", "path", "publisher", "pullThrough", "quarantined"}
+            | {
+                "baseUrl",
+                "exports",
+                "filters",
+                "grace",
+                "path",
+                "publisher",
+                "pullThrough",
+                "quarantined",
+            }
             | {"repository", "version", "webhooks"}
         ),
         # an entry of `sources`, of any kind

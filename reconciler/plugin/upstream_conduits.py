@@ -203,7 +203,7 @@ class ReadConduit(
         """
         ...
 
-    def incomplete(self) -> None:
+    def incomplete(self, reason: str) -> None:
         """Report that an answer may be incomplete; in `declare`, that of the declared groups.
 
         For a source that could not ask all servers it depends on. Then nothing is removed for being
@@ -211,6 +211,8 @@ class ReadConduit(
         return. The source keeps the names that it had, later sources get no new ones, and the run
         fails, with what `read` raises or with a message of its own. Declared groups need validators
         of their own, so that the next run reads them again.
+
+        `reason`: what could not be asked, for users; what the last page that failed said is added.
 
         In `read`: report the same of this group alone. What is new comes in, nothing leaves it, and
         the next run reads it again.

@@ -37,6 +37,8 @@ removals and changes the major one.
 # names folders, and is written in manifests without quotes
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
+_AWAITABLE = re.compile(r"^(typing\.)?Any$|\b(Awaitable|Coroutine|Future|Task)\b")
+
 # where the keys of an option model stand
 _PLACES = {
     ("importer", "options"): "source",
@@ -218,11 +220,16 @@ def _check_keys(kind: str, name: str, model: type[Options]) -> None:
 
 
 def _check_coroutines(kind: str, cls: Any) -> None:
-    """Check that what the core awaits can be awaited: a missing `async` is easily overlooked."""
+    """Check that what the core awaits can be awaited: a missing `async` is easily overlooked.
+
+    A function that is not told by its annotation is judged by what it gives when it is called.
+    """
     if kind != "importer":
         return
     for name in ("read", "sync", "copy"):
-        if not iscoroutinefunction(unwrap(getattr(cls, name))):
+        method = unwrap(getattr(cls, name))
+        returns = str(getattr(method, "__annotations__", {}).get("return", "Any"))
+        if not (iscoroutinefunction(method) or _AWAITABLE.search(returns)):
             raise Unsound(f"its `{name}` is no coroutine function: write `async def {name}`")
     declare = unwrap(cls.declare)
     if isgeneratorfunction(declare):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from unittest.mock import Mock
 
+import msgspec
 import pytest
 from pydantic import Field
 
+from reconciler.engine.plugin_calls.plugin_errors import awaited
+from reconciler.engine.plugin_calls.upstream_conduits import ReadingConduit
 from reconciler.manifest.kinds import (
     SOURCES,
     FilterSpec,
@@ -16,14 +21,18 @@ from reconciler.manifest.kinds import (
     RepositorySpec,
     SourceSpec,
 )
+from reconciler.model import identify
 from reconciler.plugin import (
     RESERVED_KEYS,
+    Artifact,
     ContentType,
     Group,
     Importer,
     Metadata,
     Options,
+    PluginFault,
     Publisher,
+    Unit,
 )
 from tests.support.advertised import Shelf, shelf
 
@@ -180,3 +189,54 @@ def test_every_key_of_the_core_is_reserved(kind: str, models: list[type[Options]
     }
     assert keys <= RESERVED_KEYS[kind]
     assert not [key for keys in RESERVED_KEYS.values() for key in keys if key.startswith("x-")]
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected", "hint"),
+    [
+        (
+            Unit("notes.note", "a", {"weight": 0.5}),
+            "unit `a` has metadata that is not plain JSON without floats: float",
+            "write a float as a text",
+        ),
+        (
+            Unit("notes.note", "a", {}, [Artifact("a", url="files/a")]),
+            "unit `a`: artifact `a` has a relative URL: 'files/a'",
+            "urljoin(page.url, url)",
+        ),
+    ],
+)
+def test_a_unit_that_cannot_be_recorded_says_its_place_and_the_remedy(
+    unit: Unit, expected: str, hint: str
+) -> None:
+    """Before anything is applied: units are checked where they enter the core."""
+    with pytest.raises(PluginFault) as raised:
+        identify(
+            msgspec.structs.replace(
+                unit,
+                artifacts=[msgspec.structs.replace(one, sha256="a" * 64) for one in unit.artifacts],
+            ),
+            "group",
+        )
+    assert raised.value.message == expected
+    assert hint in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "expected"),
+    [
+        (lambda conduit: conduit.incomplete(" "), "`incomplete` takes a reason, which users are s"),
+        (lambda conduit: conduit.incomplete(None), "`incomplete` takes a reason, which users are "),
+        (lambda conduit: conduit.refuse("a", ""), "`refuse` takes a reason, which users are shown"),
+    ],
+)
+def test_users_are_told_reasons(mistake: Any, expected: str) -> None:
+    conduit = ReadingConduit(Mock(), Mock())
+    with pytest.raises(PluginFault, match=expected):
+        mistake(conduit)
+
+
+def test_a_coroutine_function_without_its_async_is_named_when_it_is_called() -> None:
+    with pytest.raises(PluginFault, match="`read` is no coroutine function: it gives list") as told:
+        asyncio.run(awaited([], "read"))
+    assert told.value.hint == "write `async def read`"

@@ -174,7 +174,7 @@ class FakeConduit(FakeUpstream):
     def owned_by_earlier_source(self, group: str) -> bool:
         return group in self.others
 
-    def incomplete(self) -> None:
+    def incomplete(self, reason: str) -> None:
         self.partial = True
 
 

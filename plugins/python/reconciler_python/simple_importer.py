@@ -136,7 +136,7 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
             empty = not (units or kept_out)
             raise failure from (Gone(f"{shown_url(page)} lists no file") if empty else None)
         if pulled is not None and pulled.waits:
-            conduit.incomplete()
+            conduit.incomplete("it waits for a project that could not be read")
         units = annotate(units, pulled, conduit.refuse)
         return await with_evidence(conduit, group.name, await conduit.with_first_seen(units))
 

@@ -14,7 +14,7 @@ from itertools import islice
 from traceback import clear_frames, walk_tb
 from typing import Any
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.plugin import OptionFault, Options
 from reconciler.plugin.missing_packages import missing_package_hint
 from reconciler.redaction import exception_message, exception_summary, sanitize
@@ -90,6 +90,16 @@ def error_text(error: Exception) -> str:
     """Return the message, and the hint on a line of its own."""
     hint = error_hint(error)
     return f"{error_message(error)}\nhint: {hint}" if hint else error_message(error)
+
+
+async def awaited(answer: Any, method: str) -> Any:
+    """Return what a coroutine function of a plugin gives; PluginFault where it is none."""
+    if not isinstance(answer, Awaitable):
+        raise PluginFault(
+            f"`{method}` is no coroutine function: it gives {type(answer).__name__}",
+            hint=f"write `async def {method}`",
+        )
+    return await answer
 
 
 def is_unawaited(answer: Any) -> bool:

@@ -20,7 +20,7 @@ from reconciler.engine.plugin_calls.conduits import ScratchpadConduit
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.plugin_calls.workdirs import TemporaryWorkdir
 from reconciler.engine.run.checkpoints import Checkpoint, reached
-from reconciler.errors import Malformed, PluginFault
+from reconciler.errors import Malformed, PluginFault, ReconcilerError
 from reconciler.model import Unit, is_hex_digest
 from reconciler.plugin import ActiveFilter, Page, Part, PluginCallConfiguration, RepositoryInfo
 from reconciler.redaction import sanitize
@@ -72,6 +72,7 @@ class SourceConduit(ScratchpadConduit):
         self._read: list[tuple[str, str]] = []
         self._parts: list[tuple[str, int, int]] = []
         self.validator: str | None = None
+        self.failed_page = ""  # what the last page that failed says: its URL and status
 
     @property
     def repository(self) -> RepositoryInfo:
@@ -119,8 +120,12 @@ class SourceConduit(ScratchpadConduit):
         self._check_open()
         address = urljoin(self._source.url, url)
         self._read.append((address, accept))
-        with self._timer.working():
-            page = await self._source.pages().get(address, accept=accept, at_least=at_least)
+        try:
+            with self._timer.working():
+                page = await self._source.pages().get(address, accept=accept, at_least=at_least)
+        except ReconcilerError as error:
+            self.failed_page = error.message
+            raise
         reached(Checkpoint.PAGE_READ)
         return page
 
@@ -187,7 +192,11 @@ class ReadingConduit(SourceConduit):
         self._owned_by_earlier_source = owned_by_earlier_source
         self._declaring = declaring
         self.kept_out: list[tuple[str, str]] = []
-        self.is_incomplete = False
+        self.incomplete_reason = ""
+
+    @property
+    def is_incomplete(self) -> bool:
+        return bool(self.incomplete_reason)
 
     def refuse(self, key: str, reason: str) -> None:
         self._check_open()
@@ -204,9 +213,16 @@ class ReadingConduit(SourceConduit):
         self._check_open()
         return self._owned_by_earlier_source is not None and self._owned_by_earlier_source(group)
 
-    def incomplete(self) -> None:
+    def incomplete(self, reason: str) -> None:
         self._check_open()
-        self.is_incomplete = True
+        if not isinstance(reason, str) or not reason.strip():
+            raise PluginFault(
+                f"`incomplete` takes a reason, which users are shown: not {reason!r:.80}",
+                hint='say what could not be asked: conduit.incomplete(f"{server}: no answer")',
+            )
+        if self.failed_page and self.failed_page not in reason:
+            reason = f"{reason} ({self.failed_page})"
+        self.incomplete_reason = self.incomplete_reason or sanitize(reason)
 
 
 def checked_refusal(key: Any, reason: Any) -> tuple[str, str]:
@@ -214,6 +230,10 @@ def checked_refusal(key: Any, reason: Any) -> tuple[str, str]:
     if not (isinstance(key, str) and isinstance(reason, str)):
         raise PluginFault(
             f"`refuse` takes a key and a reason, both of them texts: {key!r:.80}, {reason!r:.80}"
+        )
+    if not reason.strip():
+        raise PluginFault(
+            f"`refuse` takes a reason, which users are shown: `{sanitize(key, 80)}` has none"
         )
     return sanitize(key, LONGEST_KEY), sanitize(reason)
 

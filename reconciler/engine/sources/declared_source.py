@@ -65,7 +65,8 @@ class DeclaredSource(RemoteSource):
         else:
             await self._bring(conduit, declaration)
         if conduit.is_incomplete:
-            self._mark_incomplete(reported=self._findings.problem_count != problems)
+            reported = self._findings.problem_count != problems
+            self._mark_incomplete(conduit.incomplete_reason, reported=reported)
         return conduit.validator
 
     async def _bring(self, conduit: ReadingConduit, declaration: Declaration) -> None:
@@ -93,13 +94,12 @@ class DeclaredSource(RemoteSource):
             sorted(name for name in self._committed.groups if name not in names or name in foreign)
         )
 
-    def _mark_incomplete(self, *, reported: bool) -> None:
+    def _mark_incomplete(self, reason: str, *, reported: bool) -> None:
         self._ownership.mark_unavailable(self._source.id)
         if not reported:
-            message = (
-                "could not be asked completely: this run removes nothing for being absent there"
-            )
-            self._resolution.add_failure(self._source.id, None, Unreachable(message))
+            message = f"could not be asked completely: {reason}"
+            hint = "this run removes nothing for being absent there; the next one asks again"
+            self._resolution.add_failure(self._source.id, None, Unreachable(message, hint=hint))
 
     async def _respond(self, names: Sequence[str]) -> list[SourceResponse]:
         wanted: dict[str, Group] = {}

@@ -300,10 +300,13 @@ class GroupComparer:
         return selected, lines
 
     def _with_remark(self, response: SourceResponse, selected: Selected) -> Selected:
-        """Say that nothing passes of what the manifest names.
+        """Say that the group was read in part, and that nothing passes of what the manifest names.
 
         Of what only upstream lists the refusals are counted.
         """
+        if response.incomplete:
+            remark = f"read in part, so that nothing leaves it: {response.incomplete}"
+            selected = dataclasses.replace(selected, remarks=(*selected.remarks, remark))
         if response.listed or response.gone or any(map(self._is_main, selected.wanted)):
             return selected
         refusals = [refusal for refusal in selected.refusals if self._is_main(refusal)]

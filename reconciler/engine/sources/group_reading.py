@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from reconciler.engine.plugin_calls.plugin_errors import (
+    awaited,
     error_message,
     is_unawaited,
     release_frames,
@@ -107,7 +108,7 @@ class GroupReader:
                     committed_validator,
                     owned_by_earlier_source=self._owned_by_earlier_source,
                 )
-                answer = await self._resolution.importer().read(conduit, group)
+                answer = await awaited(self._resolution.importer().read(conduit, group), "read")
                 return self._response(group, conduit, answer, default_validator=default_validator)
         except Gone as gone:
             return SourceResponse(
@@ -150,7 +151,7 @@ class GroupReader:
             conduit.kept_out,
             validator,
             group.listed,
-            incomplete=conduit.is_incomplete,
+            incomplete=conduit.incomplete_reason,
         )
 
 

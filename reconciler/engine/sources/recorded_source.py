@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from reconciler.engine.plugin_calls.plugin_errors import awaited
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.members import declared_unit
 from reconciler.engine.sources.remote_source import RemoteSource
@@ -66,7 +67,8 @@ class RecordedSource(RemoteSource):
             ) as clock:
                 conduit = RecordingConduit(self._context, clock, validator, holdings=holdings)
                 try:
-                    await self._resolution.importer().sync(conduit, self._context.config)
+                    importer = self._resolution.importer()
+                    await awaited(importer.sync(conduit, self._context.config), "sync")
                 except (NotCached, Temporary):
                     raise
                 except Exception:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from reconciler.database import SourcedUnit
+from reconciler.engine.plugin_calls.plugin_errors import awaited
 from reconciler.engine.plugin_calls.plugin_settings import settings_digest
 from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.copied_rules import CopiedRules
@@ -282,7 +283,9 @@ class RepositorySource(SourceResolver):
             async with self._resolution.session.call_timeouts.call(
                 self._resolution.call("copy", name)
             ):
-                answer = await self._resolution.importer().copy(conduit, name, list(units))
+                answer = await awaited(
+                    self._resolution.importer().copy(conduit, name, list(units)), "copy"
+                )
                 chosen = list(islice(answer, len(units) + 1))
         finally:
             conduit.close()

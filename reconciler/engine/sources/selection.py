@@ -346,6 +346,11 @@ class Selection:
         reason, rule = (
             _sanitized_text(text, "select", unit) for text in (decision.reason, decision.rule)
         )
+        if not reason:
+            raise PluginFault(
+                f"`select` of `{unit.type}` refuses unit `{unit.key}` without a reason",
+                hint="Decision(unit, accepted=False, reason=...): users are shown it",
+            )
         rule = counted_rule(reason, rule)
         return RefusedUnit(unit.type, unit.key, reason, version, label, size, rule)
 

@@ -29,7 +29,7 @@ class SourceResponse:
         owner: The source that owns the name; this one was not asked.
         unavailable: An earlier source that may have the name; this one was not asked.
         refused: Why nothing of the group may come in; this source was not asked.
-        incomplete: The importer could not find out all of it: nothing leaves.
+        incomplete: Why the importer could not find out all of it: nothing leaves.
         reconsider_at: When what is kept out may come in by itself.
     """
 
@@ -46,7 +46,7 @@ class SourceResponse:
     unavailable: str = ""
     refused: str = ""
     reconsider_at: datetime | None = None
-    incomplete: bool = False
+    incomplete: str = ""
 
     @property
     def has_name(self) -> bool:

@@ -111,7 +111,7 @@ class World:
         if how == "unavailable":
             raise OSError("no route")
         if how == "incomplete":
-            conduit.incomplete()
+            conduit.incomplete("one server is down")
         for group, (mode, keys) in self.groups(name).items():
             validator = str(Digest.of_value([mode, sorted(keys)]))
             refused = "not here" if mode == "refused" else ""

@@ -176,7 +176,7 @@ def test_what_could_not_be_asked_completely_withdraws_nothing(site: Rehearsal) -
     establish(site, site.remote(), repository("team", more=ADDITIVE), publication())
 
     async def read(conduit: ReadConduit, group: Group) -> list[Unit]:
-        conduit.incomplete()
+        conduit.incomplete("one server is down")
         return [site.file("one")]
 
     site.script.on_read = read

@@ -35,7 +35,7 @@ def site(tmp_path: Path) -> Iterator[Rehearsal]:
 def declaring(site: Rehearsal, *groups: str, partly: bool, validator: str) -> None:
     async def declare(conduit: ReadConduit) -> AsyncIterator[Group]:
         if partly:
-            conduit.incomplete()
+            conduit.incomplete("one server is down")
         for name in groups:
             yield Group(name, validator)
 
@@ -47,7 +47,7 @@ def test_nothing_leaves_for_being_absent_and_the_next_run_makes_up_for_it(site: 
     site.applied()
     site.says("a", site.file("one"), site.file("new"))
     declaring(site, "a", partly=True, validator="partly")
-    assert "remote:up: could not be asked completely" in site.failed()
+    assert "remote:up: could not be asked completely: one server is down" in site.failed()
     assert site.held() == ["a/new", "a/one", "a/two", "b/three"]
     declaring(site, "a", partly=False, validator="2")
     site.applied()
@@ -57,7 +57,7 @@ def test_nothing_leaves_for_being_absent_and_the_next_run_makes_up_for_it(site: 
 def test_a_group_that_is_incomplete_takes_what_is_new_and_loses_nothing(site: Rehearsal) -> None:
     async def read(conduit: ReadConduit, group: Group) -> Iterable[Unit]:
         if group.name == "a":
-            conduit.incomplete()
+            conduit.incomplete("one server is down")
         return [site.bare(f"{group.name}-new")]
 
     site.applied()
@@ -123,7 +123,7 @@ class Two:
         elif isinstance(self.how, Exception):
             raise self.how
         elif self.how:
-            conduit.incomplete()
+            conduit.incomplete("one server is down")
         for name in upstream.groups:
             if conduit.options.upstream == "down" or name != self.how:
                 yield Group(name, listed=True)

@@ -181,7 +181,7 @@ class Closure:
             if project.name not in missing
         )
         if not complete:
-            self._conduit.incomplete()
+            self._conduit.incomplete("what its projects require could not be read")
         elif not failures:
             self._record.write(self._requirers())
         waiting = dependents(missing, self._requirers()) if missing else frozenset[str]()
