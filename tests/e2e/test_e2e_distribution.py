@@ -47,6 +47,7 @@ def test_it_holds_core_and_plugins_and_no_tests(wheel: Path) -> None:
     assert wheel.name.startswith("package_reconciler-")
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {
         "reconciler",
+        "reconciler_deb",
         "reconciler_file",
         "reconciler_python",
     }
@@ -75,11 +76,15 @@ def test_unpacked_it_finds_its_plugins(wheel: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith(f"{site}{os.sep}")
     listed = [line.split()[:2] for line in done.stdout.splitlines()[2:]]
     assert listed == [
+        ["deb.package", "content-type"],
+        ["deb.source", "content-type"],
         ["file.file", "content-type"],
         ["python.distribution", "content-type"],
         ["python.project", "content-type"],
+        ["deb", "importer"],
         ["file", "importer"],
         ["python", "importer"],
+        ["deb", "publisher"],
         ["file", "publisher"],
         ["python", "publisher"],
     ]

@@ -14,9 +14,13 @@ import pytest
 
 from reconciler.engine import Home
 from tests.support import faulty
+from tests.support.apt import archive, control
 from tests.support.mirror import Done, Mirror, call, resource
 from tests.support.upstream import Upstream, upstream
 
+NGINX = control("nginx", "1.22", Depends="libc6 (>= 1)")
+NEW = control("nginx", "1.24", Depends="libc6")
+GAME = control("libgame-dev", Section="games")
 EXAMPLES = Path(__file__).parents[2] / "manifests"
 OLD: dict[str, Any] = {"upload-time": "2025-01-01T00:00:00Z"}
 
@@ -244,6 +248,29 @@ def test_what_the_files_example_offers_besides_works_too(tmp_path: Path) -> None
             found.add(mirror.version("examples"))
         assert len(found) == 1, "how upstream lists a file is no part of what a version holds"
         assert not server.asked("/images/base.yaml"), "on demand: nobody asked for it"
+
+
+def test_part_of_an_apt_repository_comes_in_with_what_it_needs(tmp_path: Path) -> None:
+    files = archive([NGINX, control("libc6"), control("nginx", "1.18"), GAME], suite="bookworm")
+    files |= archive([NEW], suite="bookworm-updates")
+    for path, body in files.items():
+        (tmp_path / "archive" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "archive" / path).write_bytes(body)
+    mirror = example("12-debian.yaml", None, tmp_path)
+    text = mirror.manifest.read_text(encoding="utf-8")
+    assert "keys: [keys/archive.asc]" in text
+    mirror.declare(
+        text.replace("https://deb.example.org/debian/", "./archive/").replace(
+            "keys: [keys/archive.asc]", "trusted: true"
+        )
+    )
+    mirror.applied()
+    assert not mirror.pending()
+    assert mirror.filenames("debian") == [
+        "bookworm-updates/nginx_1.24_amd64",
+        "bookworm/libc6_1.0_amd64",
+        "bookworm/nginx_1.22_amd64",
+    ]
 
 
 def test_prod_takes_over_what_it_is_told_to(index: Upstream, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PLUGINS = {f"reconciler_{name}": ROOT / "plugins" / name for name in ("example", "file", "python")}
+PLUGINS = {
+    f"reconciler_{name}": ROOT / "plugins" / name for name in ("deb", "example", "file", "python")
+}
 PACKAGES = {"reconciler": ROOT, **PLUGINS}
 
 

@@ -101,8 +101,10 @@ def _check_failure(
         assert plan.failed or path not in asked, (
             f"`{path}` answers {status}, and the plan reports no failure: do not catch the error"
         )
-        fresh = Sandbox(sandbox.subject, folder).plan()
-        assert fresh.failed, (
+        with sandbox.subject.upstream.watched() as asked:
+            fresh = Sandbox(sandbox.subject, folder).plan()
+        # a page that is named by its digest is another one after the change
+        assert fresh.failed or path not in asked, (
             f"`{path}` answers {status} in a first sync, and the plan reports no failure: do not"
             " catch the error"
         )

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import EntryPoint
@@ -280,7 +281,7 @@ class Sandbox:
         return report, plans
 
     async def _upload(self, file: UploadedFile) -> int:
-        service = Service(self.home, self.registry, read_recorded)
+        service = Service(self.home, self.registry, read_recorded, clock=_midnight)
         try:
             return (
                 await service.upload(
@@ -299,7 +300,17 @@ class Sandbox:
             writes=writes,
             limits=limits,
             blocked=self.blocked.append,
+            clock=_midnight,
         )
+
+
+def _midnight() -> datetime:
+    """Return the moment that this day began.
+
+    Versions of all sandboxes have it, so that pages that state it can be compared, also those that
+    another process makes.
+    """
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _units(reader: Reader, repository: ActualRepository) -> list[StoredUnit]:

@@ -1,0 +1,172 @@
+"""The importer: reads the suites of an archive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.plugin import (
+    UNCHANGED,
+    Group,
+    Importer,
+    Located,
+    Metadata,
+    OptionFault,
+    ReadConduit,
+    Refused,
+    Unchanged,
+    Unit,
+)
+from reconciler_deb.dependencies.closure import Closure, Taken
+from reconciler_deb.options.filter_options import FilterOptions
+from reconciler_deb.options.source_options import SourceOptions
+from reconciler_deb.reading.listings import Entry, Listing, entries_digest
+from reconciler_deb.reading.suites import (
+    Suite,
+    SuiteRequest,
+    read_indexes,
+    read_suite,
+    suites_validator,
+)
+from reconciler_deb.reading.units import PACKAGE, SOURCE_PACKAGE, listed_units
+from reconciler_deb.releases.signatures import Keyring
+from reconciler_deb.selecting.selection import PackageSelection
+
+API = ">=2.0,<3"
+
+DebConduit = ReadConduit[SourceOptions, FilterOptions]
+
+
+class DebImporter(Importer[SourceOptions, FilterOptions]):
+    """Imports packages as groups.
+
+    `declare` reads the Release of each suite, and its indexes where one of them changed; it takes
+    them apart into packages and hands the paragraphs of each to `read`, which looks closely at
+    those that changed.
+    """
+
+    selection_required = ("include", "sections", "priorities")
+
+    @classmethod
+    def metadata(cls) -> Metadata:
+        return Metadata("deb", "Debian packages", (PACKAGE, SOURCE_PACKAGE), API)
+
+    async def declare(self, conduit: DebConduit) -> AsyncIterator[Group | Unchanged]:
+        """Yield the packages of all suites, in name order.
+
+        Raises where a suite cannot be believed or is not fresh, before it is looked at.
+        """
+        options = conduit.options
+        suites = [await read_suite(conduit, request) for request in _requests(conduit, options)]
+        if conduit.unchanged(suites_validator(suites)):
+            _note_dates(conduit, suites)
+            yield UNCHANGED
+            return
+        listing = Listing()
+        suites = [await read_indexes(conduit, suite, listing) for suite in suites]
+        conduit.unchanged(suites_validator(suites))
+        _note_dates(conduit, suites)
+        for group in await asyncio.to_thread(list, _groups(conduit, options, listing)):
+            yield group
+
+    async def read(self, conduit: DebConduit, group: Group) -> Iterable[Unit]:
+        """Return the packages of one name; what cannot be read is refused one by one."""
+        entries, taken = group.data
+        units = listed_units(group.name, entries, conduit.url, refuse=conduit.refuse)
+        return taken.annotated(units) if taken is not None else units
+
+    @classmethod
+    def explain(cls, subject: str) -> Iterable[str]:
+        """Return the package that a subject may mean: a name, a relation, a key, a file's name."""
+        name = subject.rpartition("/")[2].partition("_")[0].partition("(")[0].strip()
+        return [name or subject]
+
+
+def _requests(conduit: DebConduit, options: SourceOptions) -> list[SuiteRequest]:
+    """Return what is asked of each suite. Raises Refused where it is not said whom to believe."""
+    if not options.suites:
+        raise Refused(
+            "the source does not say which suites to read",
+            hint="such as `suites: [bookworm]`, as in the list of sources of a client",
+        )
+    dates = _dates(conduit)
+    keyring = _keyring(options)
+    return [
+        SuiteRequest(
+            suite,
+            options.components,
+            options.architectures,
+            keyring,
+            options.check_valid_until,
+            dates.get(suite),
+        )
+        for suite in dict.fromkeys(options.suites)
+    ]
+
+
+def _keyring(options: SourceOptions) -> Keyring | None:
+    if options.trusted:
+        return None
+    if not options.keys:
+        raise Refused(
+            "the source does not say which keys may sign the archive",
+            hint="`keys: [keys/archive.asc]`, or `trusted: true` for one that is not signed",
+        )
+    return Keyring([(key.written, _key_body(key)) for key in options.keys])
+
+
+def _key_body(key: Located) -> bytes:
+    try:
+        return key.readable(key.path).read_bytes()
+    except OSError as error:
+        raise OptionFault(f"`{key.written}` cannot be read: {error.strerror}") from None
+
+
+def _groups(conduit: DebConduit, options: SourceOptions, listing: Listing) -> Iterator[Group]:
+    if options.dependencies and options.selects_part:
+        selection = PackageSelection(options, conduit.filters, conduit.now)
+        taken = Closure(listing, options, selection, base=conduit.url).taken()
+        packages: Iterable[tuple[str, list[Entry]]] = listing.groups(taken.__contains__)
+    else:
+        taken = {}
+        packages = listing.groups(lambda name: _may_be_in(name, options))
+    for name, entries in packages:
+        yield _group(name, entries, taken.get(name), options=options)
+
+
+def _group(
+    name: str, entries: list[Entry], taken: Taken | None, *, options: SourceOptions
+) -> Group:
+    digest = entries_digest(entries)
+    return Group(
+        name,
+        validator=f"{digest} {taken.digest}" if taken is not None else digest,
+        listed=True,
+        data=(entries, taken),
+        shared=bool(options.shared and options.shared.concern(name)),
+    )
+
+
+def _may_be_in(name: str, options: SourceOptions) -> bool:
+    return not options.included or options.included.concern(name)
+
+
+def _dates(conduit: DebConduit) -> Mapping[str, datetime]:
+    """Return the Date of each suite's Release that was read last from this archive."""
+    notes: Any = conduit.get_scratchpad()
+    dates = notes.get(conduit.url, {}) if isinstance(notes, dict) else {}
+    return {suite: datetime.fromisoformat(text) for suite, text in dates.items()}
+
+
+def _note_dates(conduit: DebConduit, suites: Sequence[Suite]) -> None:
+    """Remember how new each suite was; an archive that no longer checks may go back."""
+    notes: Any = conduit.get_scratchpad()
+    notes = dict(notes) if isinstance(notes, dict) else {}
+    dates = dict(notes.get(conduit.url, {}))
+    for suite in suites:
+        if suite.release.date is not None:
+            dates[suite.request.suite] = suite.release.date.astimezone(UTC).isoformat()
+    if dates != notes.get(conduit.url, {}):
+        conduit.set_scratchpad({**notes, conduit.url: dates})

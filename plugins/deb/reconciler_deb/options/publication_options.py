@@ -1,0 +1,53 @@
+"""The keys of a publication of type `deb`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from reconciler.plugin import Duration, NotEmpty, OptionFault, Options
+from reconciler_deb.options.source_options import ArchitectureList
+
+
+def _checked_line(text: str) -> str:
+    """Return a text for one field. Raises OptionFault for one that would become several."""
+    if not text.isprintable() or text != text.strip() or len(text) > 200:
+        raise OptionFault(
+            f"{text!r:.80} is no text for one line", hint="up to 200 printable characters"
+        )
+    return text
+
+
+Line = Annotated[str, AfterValidator(_checked_line)]
+
+
+class PublicationOptions(Options):
+    """Keys of a publication."""
+
+    origin: Line = Field(
+        default="", description="`Origin` of every Release: who publishes, for `apt_preferences`."
+    )
+    label: Line = Field(default="", description="`Label` of every Release.")
+    description: Line = Field(default="", description="`Description` of every Release.")
+    architectures: Annotated[ArchitectureList, NotEmpty()] = Field(
+        default=(),
+        description=(
+            "Architectures that have an index even while no package is for them; the others have"
+            " one once there is a package."
+        ),
+    )
+    valid_for: Duration | None = Field(
+        default=None,
+        description=(
+            "How long clients may believe a Release (`7d`): its `Valid-Until`, counted from the"
+            " moment of the version."
+        ),
+    )
+    pool: Literal["digest", "upstream"] = Field(
+        default="digest",
+        description=(
+            "Where files lie: in folders named by their digest, which clients may cache for ever,"
+            " or (`upstream`) where the archive that they came from has them."
+        ),
+    )

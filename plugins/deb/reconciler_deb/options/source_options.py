@@ -1,0 +1,154 @@
+"""The keys of a source of type `deb`."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from reconciler.plugin import LocatedPath, NotEmpty, OptionFault, Options, safe_path
+from reconciler_deb.options.filter_options import WordList
+from reconciler_deb.options.patterns import PatternList, Patterns
+
+_ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]{0,127}")
+
+
+def _checked_path(text: str) -> str:
+    if not _COMPONENT.fullmatch(text) or not safe_path(text):
+        raise OptionFault(
+            f"{text!r:.80} is no suite or component",
+            hint="as it stands in `dists/` and in the list of sources: `bookworm`, `main`",
+        )
+    return text
+
+
+def _checked_architecture(text: str) -> str:
+    if not _ARCHITECTURE.fullmatch(text):
+        raise OptionFault(
+            f"{text!r:.80} is no architecture",
+            hint="such as `amd64`, `arm64`, `all`, or `source` for source packages",
+        )
+    return text
+
+
+PathList = Annotated[tuple[Annotated[str, AfterValidator(_checked_path)], ...], Field(strict=False)]
+ArchitectureList = Annotated[
+    tuple[Annotated[str, AfterValidator(_checked_architecture)], ...], Field(strict=False)
+]
+
+
+class TrustOptions(Options):
+    """Keys that say whom a source believes."""
+
+    keys: Annotated[tuple[LocatedPath, ...], Field(strict=False), NotEmpty()] = Field(
+        default=(),
+        description=(
+            "Files with the public keys that may sign the archive, armoured or binary; paths"
+            " relative to the manifest."
+        ),
+    )
+    trusted: bool = Field(
+        default=False,
+        description="Whether the archive is believed without a signature, as `[trusted=yes]`.",
+    )
+    check_valid_until: bool = Field(
+        default=True,
+        description=(
+            "Whether a Release that has run out, or is older than the last one, is an error; false"
+            " for archives that no longer move."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> TrustOptions:
+        if self.keys and self.trusted:
+            raise OptionFault(
+                "`trusted: true` believes anything, so `keys` would never count",
+                hint="leave one of them out",
+            )
+        return self
+
+
+class SourceOptions(TrustOptions):
+    """Keys of a source: which suites, and which packages of them."""
+
+    suites: Annotated[PathList, NotEmpty()] = Field(
+        default=(),
+        description="Suites to read (`bookworm`, `bookworm-updates`), as in a list of sources.",
+    )
+    components: Annotated[PathList, NotEmpty()] = Field(
+        default=(), description="Components to read; none: all that the Release lists."
+    )
+    architectures: Annotated[ArchitectureList, NotEmpty()] = Field(
+        default=(),
+        description=(
+            "Architectures to read, `source` for source packages; `all` comes with any of them."
+            " None: all that the Release lists, without source packages."
+        ),
+    )
+    include: Annotated[PatternList, NotEmpty()] = Field(
+        default=(),
+        description="Packages to take: names, globs, relations (`nginx (>= 1.22)`, `lib*`).",
+    )
+    exclude: PatternList = Field(
+        default=(), description="Packages to leave out; wins over `include`."
+    )
+    sections: Annotated[WordList, NotEmpty()] = Field(
+        default=(), description="Sections to take (`web`, `non-free/libs`); none: all."
+    )
+    priorities: Annotated[WordList, NotEmpty()] = Field(
+        default=(), description="Priorities to take (`required`, `important`); none: all."
+    )
+    latest: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many versions of a package to take, for each suite and architecture.",
+    )
+    dependencies: bool = Field(
+        default=False,
+        description="Whether what they depend on comes in too (Depends, Pre-Depends).",
+    )
+    recommends: bool = Field(
+        default=False, description="Whether `dependencies` follows Recommends as well."
+    )
+    substitution: Literal["deny", "allow"] = Field(
+        default="deny",
+        description=(
+            "Whether the archive may replace the bytes of a package under the same version."
+        ),
+    )
+    shared_packages: PatternList = Field(
+        default=(),
+        description=(
+            "Packages to which this source may add versions though an earlier source owns the name."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _recommends_need_dependencies(self) -> SourceOptions:
+        if self.recommends and not self.dependencies:
+            raise OptionFault(
+                "`recommends` says what `dependencies` follows, which is off",
+                hint="say `dependencies: true` as well",
+            )
+        return self
+
+    @property
+    def selects_part(self) -> bool:
+        """True if packages are left out that only a dependency could bring in."""
+        return bool(self.include or self.sections or self.priorities)
+
+    @cached_property
+    def included(self) -> Patterns:
+        return Patterns(self.include)
+
+    @cached_property
+    def excluded(self) -> Patterns:
+        return Patterns(self.exclude)
+
+    @cached_property
+    def shared(self) -> Patterns:
+        return Patterns(self.shared_packages)

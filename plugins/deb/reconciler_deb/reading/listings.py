@@ -1,0 +1,61 @@
+"""Listings: paragraphs of the indexes by package name, which are the groups of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from typing import NamedTuple
+
+from reconciler_deb.control.paragraphs import first_field, split_paragraphs
+from reconciler_deb.control.relations import PACKAGE_NAME
+
+
+class Entry(NamedTuple):
+    """One paragraph of an index. `architecture`: of the index, not of the package."""
+
+    suite: str
+    component: str
+    architecture: str
+    paragraph: bytes
+
+
+class Listing:
+    """Entries by package name.
+
+    A package that is named alike in several suites is one group: its files are shared, and the
+    source that owns the name owns it everywhere.
+    """
+
+    def __init__(self) -> None:
+        self.packages: dict[str, list[Entry]] = {}
+        self.unnamed = 0
+
+    def add(  # one call for each index: a hot loop
+        self, suite: str, component: str, architecture: str, *, body: bytes
+    ) -> None:
+        """Add the paragraphs of one index."""
+        packages = self.packages
+        for paragraph in split_paragraphs(body):
+            name = first_field(paragraph, b"Package").decode(errors="replace")
+            entry = Entry(suite, component, architecture, paragraph)
+            entries = packages.get(name)
+            if entries is not None:
+                entries.append(entry)
+            elif PACKAGE_NAME.fullmatch(name):
+                packages[name] = [entry]
+            else:
+                self.unnamed += 1
+
+    def groups(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, list[Entry]]]:
+        """Yield wanted packages with their entries, in name order."""
+        return ((name, self.packages[name]) for name in sorted(self.packages) if wanted(name))
+
+
+def entries_digest(entries: Iterable[Entry]) -> str:
+    """Return what changes whenever a package is listed otherwise; order means nothing."""
+    digest = sha256()
+    for entry in sorted(entries):
+        digest.update(f"{entry.suite}\n{entry.component}\n{entry.architecture}\n".encode())
+        digest.update(b"%d\n" % len(entry.paragraph))
+        digest.update(entry.paragraph)
+    return digest.hexdigest()

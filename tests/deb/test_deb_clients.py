@@ -1,0 +1,124 @@
+"""Real programs: an archive that reprepro makes and gpg signs, and apt, which installs from us."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler_deb.releases.signatures import Keyring
+from tests.support.apt import AptClient, control, deb, tools
+from tests.support.clients import served
+from tests.support.mirror import Mirror, resource
+
+CONF = """Origin: Upstream
+Suite: stable
+Codename: bookworm
+Architectures: amd64 source
+Components: main
+SignWith: {key}
+"""
+PACKAGES = {
+    "app_1_amd64.deb": control("app", "1", Section="web", Priority="optional", Depends="libfoo1"),
+    "libfoo1_2_amd64.deb": control("libfoo1", "2:1.0+b1~x", Section="libs", Priority="optional"),
+    "tool_1_all.deb": control("tool", "1.0", "all", Section="web", Priority="optional"),
+    "game_1_amd64.deb": control("game", "1.0", Section="games", Priority="optional"),
+}
+
+
+@pytest.fixture
+def gnupg() -> Iterator[Path]:
+    """A home of gpg; its path is short, for the sockets in it."""
+    tools("gpg", "gpgv", "gpgconf")
+    folder = Path(tempfile.mkdtemp(prefix="g", dir=tempfile.gettempdir()))
+    yield folder
+    subprocess.run(["gpgconf", "--homedir", str(folder), "--kill", "all"], check=False)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def gpg(home: Path, *words: str, text: bytes = b"") -> bytes:
+    command = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--passphrase", "", *words]
+    return subprocess.run(command, input=text, capture_output=True, check=True).stdout
+
+
+def make_key(home: Path, address: str, *options: str) -> bytes:
+    """Make a key, and return its public part, armoured."""
+    gpg(home, *options, "--quick-gen-key", address, "ed25519", "sign", "1y")
+    return gpg(home, "--armor", "--export", address)
+
+
+def reprepro(folder: Path, home: Path, address: str) -> Path:
+    """An archive that reprepro makes."""
+    tools("reprepro")
+    archive = folder / "archive"
+    (archive / "conf").mkdir(parents=True)
+    (archive / "conf/distributions").write_text(CONF.format(key=address))
+    paths = []
+    for name, text in PACKAGES.items():
+        (folder / name).write_bytes(deb(text))
+        paths.append(str(folder / name))
+    command = ["reprepro", "-b", str(archive), "includedeb", "bookworm", *paths]
+    environment = {**os.environ, "GNUPGHOME": str(home)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return archive
+
+
+def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_path: Path) -> None:
+    tools("apt-get")
+    key = make_key(gnupg, "archive@example.org")
+    archive = reprepro(tmp_path, gnupg, "archive@example.org")
+    (tmp_path / "archive.asc").write_bytes(key)
+    mirror = Mirror(
+        tmp_path,
+        resource("Remote", "up", f"type: deb\nurl: {archive}/"),
+        resource(
+            "Repository",
+            "debian",
+            "type: deb\nsources:\n  - remote: {name: up, keys: [archive.asc], suites: [bookworm],"
+            " include: [app, tool], dependencies: true}",
+        ),
+        resource("Publication", "debian", "repository: debian\npath: debian"),
+    )
+    mirror.applied()
+    assert not mirror.pending()
+    with served(mirror.home.root) as url:
+        apt = AptClient(tmp_path / "apt", f"deb [trusted=yes] {url}debian bookworm main")
+        apt.run("apt-get", "update")
+        apt.run("apt-get", "install", "--yes", "--download-only", "app", "tool")
+    assert apt.downloaded() == {
+        "app_1_amd64.deb": deb(PACKAGES["app_1_amd64.deb"]),
+        "libfoo1_2%3a1.0+b1~x_amd64.deb": deb(PACKAGES["libfoo1_2_amd64.deb"]),
+        "tool_1.0_all.deb": deb(PACKAGES["tool_1_all.deb"]),
+    }
+
+
+def test_gpgv_verifies_with_the_named_keys_alone(gnupg: Path) -> None:
+    """Kind: a signature that gpgv calls valid, by a key that has expired or that nobody named."""
+    named = make_key(gnupg, "archive@example.org")
+    expired = make_key(gnupg, "old@example.org", "--faked-system-time", "20200101T000000")
+    text = b"Suite: stable\n- dash\n"
+    signed = gpg(gnupg, "--local-user", "archive@example.org", "--clearsign", text=text)
+    detached = gpg(gnupg, "--local-user", "archive@example.org", "--detach-sign", text=text)
+    old = gpg(
+        gnupg, "--faked-system-time", "20200601T000000", "--local-user", "old@example.org",
+        "--clearsign", text=text,
+    )  # fmt: skip
+    keyring = Keyring([("archive.asc", named), ("old.asc", expired)])
+    assert keyring.verified_text(signed) == text
+    assert keyring.verified_text(text, detached) == text
+    for body, fault in (
+        (signed.replace(b"stable", b"other"), "was changed"),
+        (old, "old@example.org.* has expired"),
+    ):
+        with pytest.raises(Exception, match=fault):
+            keyring.verified_text(body)
+    with pytest.raises(Exception, match="was changed"):
+        keyring.verified_text(b"other", detached)
+    with pytest.raises(Exception, match="which `keys` does not hold"):
+        Keyring([("old.asc", expired)]).verified_text(signed)
