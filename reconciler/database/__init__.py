@@ -13,9 +13,12 @@ goes the other way. A crash between any two steps leaves rows without references
 
 from reconciler.database.commits import Stage
 from reconciler.database.database import Database, Reader, Writer
+from reconciler.database.index_entries import EntryKey, NewEntry, StagedIndexes
 from reconciler.database.plugins import scratchpad_digest
 from reconciler.database.publishing import PublicationStage
 from reconciler.database.records import (
+    INDEX,
+    SUMMARY,
     ArtifactOrigin,
     ArtifactUse,
     Attachment,
@@ -48,11 +51,15 @@ from reconciler.database.records import (
     UnitKey,
     VersionRecord,
     WithheldUnit,
+    group_label,
+    is_mark,
 )
 from reconciler.database.schema import QUARANTINED, WITHDRAWN, WITHDRAWN_GONE
 
 __all__ = [
+    "INDEX",
     "QUARANTINED",
+    "SUMMARY",
     "WITHDRAWN",
     "WITHDRAWN_GONE",
     "ArtifactOrigin",
@@ -71,11 +78,13 @@ __all__ = [
     "DroppedFile",
     "Entry",
     "EntryChange",
+    "EntryKey",
     "ExaminedUnit",
     "FoundUnit",
     "GzipPage",
     "Lease",
     "LingeringEntry",
+    "NewEntry",
     "Outcome",
     "PublicationRecord",
     "PublicationStage",
@@ -87,10 +96,13 @@ __all__ = [
     "SourcedUnit",
     "Stage",
     "StagedGroup",
+    "StagedIndexes",
     "StagedMember",
     "UnitKey",
     "VersionRecord",
     "WithheldUnit",
     "Writer",
+    "group_label",
+    "is_mark",
     "scratchpad_digest",
 ]

@@ -15,6 +15,7 @@ from sqlalchemy import Select, bindparam, delete, func, select, union, update
 
 from reconciler.database import unit_paths
 from reconciler.database.bulk import batches, insert_for, listed, parameter
+from reconciler.database.chunks import forget_chunked_bodies, remove_unused_bodies
 from reconciler.database.content_tables import BEGINNING, beginning
 from reconciler.database.extractable_units import artifacts_lost
 from reconciler.database.records import ArtifactUse, Damage
@@ -231,6 +232,7 @@ class DamageWrites(Writing):
     def forget_pages(self, publication_id: int, digests: Iterable[Digest]) -> None:
         """Forget damaged pages, so that the publication is rendered anew."""
         with self._writing.begin() as connection:
+            forget_chunked_bodies(connection, digests := list(digests))
             for batch in batches(digest.raw for digest in digests):
                 connection.execute(delete(page).where(page.c.digest.in_(batch)))
             connection.execute(
@@ -251,6 +253,8 @@ class DamageWrites(Writing):
             if number and not dry_run:
                 connection.execute(_REMOVE_UNUSED_PAGES)
                 connection.execute(REMOVE_UNUSED_SIGNATURES)
+            if not dry_run:
+                remove_unused_bodies(connection)
         return int(number)
 
     def artifacts_removed(self, digests: Iterable[Digest]) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from reconciler.database import connection, database_file, migration
 from reconciler.database.artifacts import ContentReads, ContentWrites
+from reconciler.database.chunks import ChunkReads
 from reconciler.database.commits import CommitWrites
 from reconciler.database.damage import DamageReads, DamageWrites
 from reconciler.database.delisted import DelistedReads
@@ -34,6 +35,7 @@ from reconciler.errors import StateFault, UsageFault
 class Reader(
     ResourceReads,
     PluginReads,
+    ChunkReads,
     ContentReads,
     DamageReads,
     DelistedReads,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import Connection, exists, select
 
-from reconciler.database.bulk import listed, parameter
-from reconciler.database.records import Entry
+from reconciler.database.bulk import batches, listed, parameter
+from reconciler.database.records import Entry, group_label
 from reconciler.database.schema import publication_entry
 from reconciler.errors import PluginFault
 
@@ -52,6 +52,27 @@ def _twice() -> Any:
 TWICE = _twice()
 
 
+def written_clash(
+    connection: Connection,
+    publication_id: int,
+    number: int,
+    *,
+    pending: Mapping[str, Sequence[Entry]],
+) -> PluginFault | None:
+    """Return the fault for a path that a pending group emits and another has written before."""
+    new = {
+        (entry.path, entry.media_type): entry.group
+        for entries in pending.values()
+        for entry in entries
+    }
+    for batch in batches(sorted({path for path, _ in new})):
+        values = {"of_publication": publication_id, "of_number": number, "paths": batch}
+        for path, media_type, group in connection.execute(CLAIMED, values):
+            if (group or "") not in pending and (path, media_type) in new:
+                return path_clash(path, media_type, group, new[path, media_type])
+    return None
+
+
 def repeated_path(entries: Iterable[Entry]) -> PluginFault:
     """Return the fault for a path that is emitted twice among pending entries."""
     seen: dict[tuple[str, str], str | None] = {}
@@ -64,7 +85,7 @@ def repeated_path(entries: Iterable[Entry]) -> PluginFault:
 
 
 def path_clash(path: str, media_type: str, *groups: str | None) -> PluginFault:
-    names = sorted(f"by the group `{group}`" for group in groups if group is not None)
+    names = sorted(f"by {group_label(group)}" for group in groups if group is not None)
     if None in groups:
         names.append("outside of any group")
     return PluginFault(

@@ -7,7 +7,7 @@ there, new entries begin there, unchanged entries stay as they are. Two statemen
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
@@ -28,11 +28,13 @@ from reconciler.database.bulk import (
     parameter,
     plain,
 )
+from reconciler.database.chunks import Chunks, write_chunked_bodies, write_chunks
 from reconciler.database.columns import to_raw
 from reconciler.database.entry_columns import ENTRY, entry_from, entry_row
 from reconciler.database.immutable_paths import check_promises
+from reconciler.database.index_entries import StagedIndexes, undo_indexes
 from reconciler.database.lingering import LingeringWrites
-from reconciler.database.path_clashes import CLAIMED, TWICE, path_clash, repeated_path
+from reconciler.database.path_clashes import TWICE, path_clash, repeated_path, written_clash
 from reconciler.database.plugins import write_scratchpads
 from reconciler.database.records import (
     Derivation,
@@ -51,7 +53,7 @@ from reconciler.database.schema import (
 from reconciler.database.signatures import WRITE_SIGNATURES
 from reconciler.database.withheld import Withheld, write_verdict, write_withheld
 from reconciler.errors import Conflict, StateFault
-from reconciler.model import Digest, FilterVerdict
+from reconciler.model import ChunkedBody, Digest, FilterVerdict
 
 logger = logging.getLogger(__name__)
 
@@ -189,9 +191,11 @@ class PublicationStage:
         self._groups: dict[str, Sequence[Entry]] = {}
         self._pages: dict[Digest, GzipPage] = {}
         self._signatures: list[Signature] = []
+        self._chunked: dict[Digest, ChunkedBody] = {}
         self._entries = 0
         self._bytes = 0
         self._withheld = Withheld({})
+        self.indexes = StagedIndexes(reading, self._transaction, publication_id, full=full)
 
     def withhold(
         self,
@@ -212,6 +216,11 @@ class PublicationStage:
         self._record = msgspec.structs.replace(self._record, verdict=verdict)
         self._withheld = Withheld(units, before)
 
+    def write_chunks(self, chunks: Chunks) -> None:
+        """Write chunks of bodies that are still to come; those that are there stay."""
+        with self._transaction() as connection:
+            write_chunks(connection, chunks)
+
     def replace_group(
         self,
         group: str | None,
@@ -219,10 +228,12 @@ class PublicationStage:
         pages: Mapping[Digest, GzipPage],
         *,
         signatures: Sequence[Signature] = (),
+        chunked: Iterable[ChunkedBody] = (),
     ) -> None:
         """Replace all entries of `group`; None stands for entries that belong to no group.
 
-        `pages`: bodies of rendered entries. `signatures`: new ones that these pages hold. Raises
+        `pages`, `chunked`: bodies of rendered entries, whole or in chunks that are written.
+        `signatures`: new ones that these pages hold. Raises
         PluginFault when two groups emit one path; this may happen in a later call, or on
         completion.
         """
@@ -233,10 +244,11 @@ class PublicationStage:
         self._pages.update(pages)
         self._note_caching(entries)
         self._signatures += signatures
+        self._chunked.update((body.digest, body) for body in chunked)
         self._entries += len(entries) + 1
         self._bytes += sum(len(body.body) for body in pages.values())
         if self._entries >= _PENDING_ENTRIES or self._bytes >= _PENDING_BYTES:
-            with self._naming_clashes(), self._writing.begin() as connection:
+            with self._naming_clashes(), self._transaction() as connection:
                 self._write(connection)
 
     def complete(
@@ -255,13 +267,12 @@ class PublicationStage:
             PluginFault: Two groups emit one path.
         """
         values = {"of_publication": self._publication_id, "of_number": self._record.number}
-        with self._naming_clashes(), self._writing.begin() as connection:
+        with self._naming_clashes(), self._transaction() as connection:
             self._write(connection)
             if self._full:
                 connection.execute(_END_REST, values)
                 connection.execute(_FORGET_EMITTED, values)
-            twice = connection.execute(TWICE, values).all()
-            if twice:
+            if twice := connection.execute(TWICE, values).all():
                 raise path_clash(*min(twice))
             for repository_id, pads in scratchpads.items():
                 replaced = seen.get(repository_id, {})
@@ -270,6 +281,7 @@ class PublicationStage:
             write_withheld(connection, id_, number, withheld=self._withheld)
             write_verdict(connection, id_, number, verdict=self._record.verdict)
             caching = {"longest": self._record.linger, "any_immutable": self._any_immutable}
+            self.indexes.settle(connection)
             connection.execute(_COMPLETE, values | caching)
         self._done = True
         logger.debug(
@@ -311,11 +323,17 @@ class PublicationStage:
         values = {"of_publication": self._publication_id, "of_number": self._record.number}
         return connection.execute(_IS_COMPLETE, values).scalar() is False
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._writing.begin() as connection:
+            if not self._mine(connection):
+                raise Conflict("another run swept the publication away", hint="publish again")
+            yield connection
+
     def _write(self, connection: Connection) -> None:
         """Write pending pages, then the entries that refer to them."""
         id_, number = self._publication_id, self._record.number
-        if not self._mine(connection):
-            raise Conflict("the publication was swept away by another run", hint="publish again")
+        write_chunked_bodies(connection, self._chunked.values())
         _PAGES(
             connection, [(digest.raw, body.body, body.size) for digest, body in self._pages.items()]
         )
@@ -340,7 +358,7 @@ class PublicationStage:
         _BEGIN(connection, [(id_, number, *entry_row(entry)) for entry in added.values()])
         if self._full:
             _EMITTED(connection, [(id_, group) for group in self._groups])
-        self._groups, self._pages, self._signatures = {}, {}, []
+        self._groups, self._pages, self._chunked, self._signatures = {}, {}, {}, []
         self._entries = self._bytes = 0
 
     @contextmanager
@@ -352,20 +370,11 @@ class PublicationStage:
         """
         try:
             yield
-        except IntegrityError:
-            pending = {(entry.path, entry.media_type): entry.group for entry in _flat(self._groups)}
+        except IntegrityError as error:
+            id_, number = self._publication_id, self._record.number
             with self._reading.connect() as connection:
-                for batch in batches(sorted({path for path, _ in pending})):
-                    values = {
-                        "of_publication": self._publication_id,
-                        "of_number": self._record.number,
-                        "paths": batch,
-                    }
-                    for path, media_type, group in connection.execute(CLAIMED, values):
-                        if (group or _WHOLE) not in self._groups and (path, media_type) in pending:
-                            newer = pending[path, media_type]
-                            raise path_clash(path, media_type, group, newer) from None
-            raise
+                clash = written_clash(connection, id_, number, pending=self._groups)
+            raise (clash or error) from None
 
 
 class PublicationWrites(LingeringWrites):
@@ -485,5 +494,6 @@ def _open_entries(
 
 
 def _undo(connection: Connection, publication_id: int, number: int) -> None:
+    undo_indexes(connection, publication_id)
     for statement in _UNDO:
         connection.execute(statement, {"of_publication": publication_id, "of_number": number})

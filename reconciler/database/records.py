@@ -168,6 +168,23 @@ class Difference(msgspec.Struct, frozen=True):
     after: bytes | None
 
 
+# Marks before the names of indexes and summaries, where those of groups stand. No name of a group
+# holds a control character.
+INDEX, SUMMARY = "\x01", "\x02"
+
+
+def is_mark(group: str | None) -> bool:
+    """Return True for what stands in the place of a group: an index, or a summary of indexes."""
+    return group is not None and group[:1] in (INDEX, SUMMARY)
+
+
+def group_label(group: str) -> str:
+    """Return what messages say instead of the group of an entry."""
+    kinds = {INDEX: "index", SUMMARY: "summary"}
+    kind = kinds.get(group[:1])
+    return f"the group `{group}`" if kind is None else f"the {kind} `{group[1:]}`"
+
+
 class Entry(msgspec.Struct, frozen=True):
     """A representation of a path of a publication.
 

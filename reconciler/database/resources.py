@@ -173,6 +173,8 @@ _OF_PUBLICATION = (
     schema.publication_withheld,
     schema.publication_emitted,
     schema.publication_entry,
+    schema.index_entry,
+    schema.publication_index,
     publication,
 )
 _OF_REPOSITORY = (

@@ -35,6 +35,10 @@ from reconciler.database.content_tables import first_seen as first_seen
 from reconciler.database.content_tables import metadata as metadata
 from reconciler.database.content_tables import unit as unit
 from reconciler.database.content_tables import unit_artifact as unit_artifact
+from reconciler.database.index_tables import chunk as chunk
+from reconciler.database.index_tables import chunked_page as chunked_page
+from reconciler.database.index_tables import index_entry as index_entry
+from reconciler.database.index_tables import publication_index as publication_index
 
 # Validators of a group that upstream has withdrawn. `WITHDRAWN_GONE`: the manifest no longer asks
 # for it, or upstream has removed it since; its name is free.

@@ -36,6 +36,7 @@ from reconciler.plugin.conduits import (
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Summary, TraceStep
 from reconciler.plugin.importer import Importer
+from reconciler.plugin.indexes import IndexEntry, IndexFile, RenderedFile, SortKey
 from reconciler.plugin.options import (
     Duration,
     Located,
@@ -80,6 +81,8 @@ __all__ = [
     "Group",
     "GroupedUnit",
     "Importer",
+    "IndexEntry",
+    "IndexFile",
     "Located",
     "LocatedPath",
     "Malformed",
@@ -101,12 +104,14 @@ __all__ = [
     "ReceiveConduit",
     "Redirect",
     "Refused",
+    "RenderedFile",
     "RepositoryContent",
     "RepositoryInfo",
     "Scratchpads",
     "Secret",
     "Signer",
     "Size",
+    "SortKey",
     "Stale",
     "StoredArtifact",
     "StoredUnit",

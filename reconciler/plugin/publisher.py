@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, Generic
 
 from reconciler.errors import Gone
@@ -10,6 +10,7 @@ from reconciler.model import StoredUnit
 from reconciler.plugin.conduits import (
     GroupedUnit,
     MissingConduit,
+    Output,
     PublishConduit,
     ReceiveConduit,
     Redirect,
@@ -18,6 +19,7 @@ from reconciler.plugin.conduits import (
     ValidateConduit,
 )
 from reconciler.plugin.config import PluginCallConfiguration
+from reconciler.plugin.indexes import IndexEntry, IndexFile, RenderedFile, SortKey
 from reconciler.plugin.options import Metadata, Options
 from reconciler.plugin.type_arguments import Pages, take_models
 from reconciler.plugin.upstream_conduits import RepositoryInfo
@@ -80,6 +82,74 @@ class Publisher(Generic[Pages]):
         """Emit the files of each of `conduit.changed_groups()`; then `conduit.whole_repository()`.
 
         Runs in a worker thread; may be called twice.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def indexes_of(cls, unit: StoredUnit, options: Pages) -> Iterable[str]:
+        """Return the names of the whole-repository indexes that list a unit. Pure.
+
+        A publisher that overrides it has such indexes: the core keeps their entries, and calls
+        `render_index` for those whose entries differ, `render_summary` for the summaries of files
+        that differ. `publish` emits everything else.
+        """
+        return ()
+
+    @classmethod
+    def entry_of(cls, unit: StoredUnit, index: str, options: Pages) -> bytes:
+        """Return the entry of a unit in an index. Pure.
+
+        Kept with the publication, it is called once for each unit and index: again only where the
+        unit as it is shown, the options or `revision` differ.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def sort_key(cls, unit: StoredUnit, options: Pages) -> SortKey:
+        """Return where the entries of a unit stand in their indexes. Pure.
+
+        Default: by group, then by key. Of equal keys the order is arbitrary and lasting.
+        """
+        return unit.group, unit.key
+
+    @classmethod
+    def index_names(cls, options: Pages) -> Iterable[str]:
+        """Return the names of indexes that are there also when nothing is in them. Pure.
+
+        Any other index disappears, with its files, along with its last entry.
+        """
+        return ()
+
+    @classmethod
+    def index_file(cls, name: str, options: Pages) -> IndexFile:
+        """Return what files an index is published as. Pure."""
+        return IndexFile(name)
+
+    def render_index(
+        self, conduit: PublishConduit, name: str, entries: Iterator[IndexEntry]
+    ) -> Iterable[bytes]:
+        """Yield the body of an index, piece by piece; `entries` come in order.
+
+        Neither is ever whole in memory. Yield whole entries: where a piece is what it was, so is
+        the part of the body that holds it, which is then neither compressed nor stored again.
+        Called after `publish`, for an index of which an entry or the configuration differs. The
+        result must depend on nothing else. Default: one entry after the other.
+        """
+        return (entry.body for entry in entries)
+
+    def render_summary(
+        self,
+        conduit: PublishConduit,
+        name: str,
+        files: Sequence[RenderedFile],
+        *,
+        output: Output,
+    ) -> None:
+        """Emit the pages that list the files of indexes, such as `Release` of apt.
+
+        Called last, for a summary of which a file differs: pages of the others stay as they are,
+        byte for byte. `files`: all files of its indexes, by name of the index. A summary without
+        an index disappears.
         """
         raise NotImplementedError
 

@@ -15,7 +15,7 @@ import asyncio
 import gzip
 import logging
 import zlib
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +26,14 @@ from typing import Any, BinaryIO, TypeVar
 from reconciler.database.generation import NO_MARK, Mark
 from reconciler.database.records import ServedPublication
 from reconciler.errors import StateFault
-from reconciler.model import Digest, safe_path, with_base_url
+from reconciler.model import (
+    SMALL_BODY,
+    ChunkedBody,
+    Digest,
+    read_body,
+    safe_path,
+    with_base_url,
+)
 from reconciler.serve.bounded_cache import BoundedCache
 from reconciler.serve.folder_lists import folder_list
 from reconciler.serve.ports import Files, Publications
@@ -274,6 +281,25 @@ class Catalogue:
         data = await self.in_thread(read, representation)
         self._bodies.put(representation.key, data)
         return data
+
+    async def chunked(self, representation: Representation) -> ChunkedBody | None:
+        """Return the body where it is a large page in chunks, which is streamed."""
+        entry = representation.entry
+        if not entry.page or (entry.size or 0) <= SMALL_BODY:
+            return None
+        bodies = await self.in_thread(self._publications.chunked_bodies, [entry.digest])
+        return bodies.get(entry.digest)
+
+    async def read(self, pieces: Iterator[bytes]) -> bytes:
+        """Return the next piece of a body, empty after the last one. Raises StateFault."""
+        return await self.in_thread(next, pieces, b"")
+
+    def pieces(
+        self, representation: Representation, chunked: ChunkedBody, part: range | None
+    ) -> Iterator[bytes]:
+        """Return a page in chunks, or a part of it, in the coding of the representation."""
+        chunks = self._publications.chunks
+        return read_body(chunked, chunks, as_gzip=representation.gzip, part=part)
 
     async def stored_size(self, representation: Representation) -> int:
         """Return the bytes of a stored file. Raises StateFault where it is missing.

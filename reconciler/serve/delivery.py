@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO
 
 from reconciler.errors import ReconcilerError, StateFault, Temporary
+from reconciler.model import ChunkedBody
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.conditional_requests import ConditionResult
 from reconciler.serve.content_request import ContentRequest
@@ -65,7 +66,10 @@ class Delivery:
             if result is ConditionResult.FAILED:
                 await send_text(request, send, 412, text=PRECONDITION_FAILED)
                 return
-        if request.head and not entry.page:
+        chunked = await self._catalogue.chunked(representation) if data is None else None
+        if chunked is not None:
+            await self._send_chunked(request, send, representation, chunked=chunked)
+        elif request.head and not entry.page:
             head_size = (
                 await self._promised_size(representation, publication)
                 if data is None
@@ -77,6 +81,34 @@ class Delivery:
             await self._send_body(
                 request, send, representation, publication=publication, data=data, size=size
             )
+
+    async def _send_chunked(
+        self,
+        request: ContentRequest,
+        send: Send,
+        representation: Representation,
+        *,
+        chunked: ChunkedBody,
+    ) -> None:
+        """Send a large page while its chunks are read. Raises StateFault before the first one."""
+        size = chunked.gzip_size if representation.gzip else chunked.size
+        part = request.part(representation.etag, size)
+        start = (
+            representation.start(size) if part is None else representation.start_part(part, size)
+        )
+        if request.head or (part is not None and not part):
+            await send_whole(request, send, start, data=b"")
+            return
+        pieces = self._catalogue.pieces(representation, chunked, part)
+        data = await self._catalogue.read(pieces)
+        await send(start)
+        while data:
+            try:
+                following = await self._catalogue.read(pieces)
+            except StateFault as fault:
+                raise EOFError(fault.message) from None  # breaks the connection
+            await send(body(data, more=bool(following)))
+            data = following
 
     async def _promised_size(self, representation: Representation, publication: str) -> int | None:
         """Return the bytes of a file that GET would send, None where it is unknown.

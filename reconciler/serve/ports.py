@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from reconciler.database.records import ServedContent, ServedPublication
-from reconciler.model import Digest
+from reconciler.model import ChunkedBody, Digest
 
 
 class Publications(Protocol):
@@ -39,6 +39,14 @@ class Publications(Protocol):
 
     def pages(self, digests: list[Digest]) -> Mapping[Digest, bytes]:
         """Return gzip bodies of rendered pages; unknown digests are left out."""
+        ...
+
+    def chunked_bodies(self, digests: list[Digest]) -> Mapping[Digest, ChunkedBody]:
+        """Return those of `digests` that are pages in chunks."""
+        ...
+
+    def chunks(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Return chunks as they are kept; unknown digests are left out."""
         ...
 
 

@@ -27,6 +27,7 @@ LONGEST_CHOICE = 1024  # bytes of both headers; longer ones would hold up every 
 REVALIDATE = (b"cache-control", b"no-cache")
 IMMUTABLE = (b"cache-control", b"public, max-age=31536000, immutable")
 KEPT_BY_304 = (b"cache-control", b"etag", b"last-modified", b"vary")
+COMPRESSED = ("application/gzip", "application/x-xz", "application/zstd")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
@@ -154,7 +155,7 @@ class Resource:
             name
             for name, varies in (
                 (b"Accept", len(entries) > 1),
-                (b"Accept-Encoding", any(e.page for e in entries)),
+                (b"Accept-Encoding", any(map(_is_coded, entries))),
             )
             if varies
         ]
@@ -186,7 +187,7 @@ class Resource:
                 [(entry.media_type, *entry.aliases) for entry in self._entries],
             )
         entry = self._entries[index]
-        gzip = entry.page and accepts_gzip(accept_encoding.decode("latin-1"))
+        gzip = _is_coded(entry) and accepts_gzip(accept_encoding.decode("latin-1"))
         if (index, gzip) not in self._variants:
             self._variants[index, gzip] = Representation(
                 entry, modified=self._modified, gzip=gzip, vary=self._vary
@@ -202,6 +203,11 @@ def start(status: int, headers: Iterable[Header]) -> Message:
 def body(data: bytes, *, more: bool = False) -> Message:
     """Return the ASGI message that carries a body, or a piece of it."""
     return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def _is_coded(entry: Entry) -> bool:
+    """Return True for a page that is sent with gzip to clients that accept it."""
+    return entry.page and entry.media_type not in COMPRESSED
 
 
 def _headers(entry: Entry, gzip: bool, vary: bytes) -> list[Header]:

@@ -22,6 +22,7 @@ FOLDER = Path(str(schema.__file__)).parent
 DIALECT = registry.load("postgresql.psycopg")()
 MODULES = (
     "artifacts",
+    "chunks",
     "commit_statements",
     "damage",
     "delisted",
@@ -29,6 +30,7 @@ MODULES = (
     "first_sights",
     "groups",
     "immutable_paths",
+    "index_entries",
     "leases",
     "lingering",
     "members",
@@ -37,6 +39,7 @@ MODULES = (
     "publishing",
     "resources",
     "runs",
+    "signatures",
     "version_counts",
     "versions",
     "withheld",
@@ -95,5 +98,11 @@ def test_every_module_with_statements_is_among_them() -> None:
         for path in FOLDER.glob("*.py")
         if re.search(r"session import \w*(Reading|Writing)", path.read_text())
     }
-    elsewhere = {"commit_statements", "immutable_paths", "publications", "publishing"}
+    elsewhere = {
+        "commit_statements",
+        "index_entries",
+        "immutable_paths",
+        "publications",
+        "publishing",
+    }
     assert with_statements - {"commits"} | elsewhere | {"version_counts"} == set(MODULES)

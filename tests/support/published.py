@@ -6,9 +6,11 @@ import asyncio
 import gzip
 import io
 import threading
-from collections.abc import AsyncIterator, Callable
+import zlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +18,7 @@ from msgspec.structs import replace
 
 from reconciler.database.records import Entry, ServedContent, ServedPublication
 from reconciler.errors import StateFault, Unreachable
-from reconciler.model import Digest
+from reconciler.model import GZIP_HEADER, Chunk, ChunkedBody, Digest, deflate, gzip_trailer
 
 MODIFIED = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LAST_MODIFIED = "Sat, 21 Nov 2026 12:00:00 GMT"
@@ -35,6 +37,8 @@ class Published:
     mounted: dict[str, ServedPublication] = field(default_factory=dict)
     table: dict[tuple[int, int, str], list[Entry]] = field(default_factory=dict)
     packed: dict[Digest, bytes] = field(default_factory=dict)
+    chunked: dict[Digest, ChunkedBody] = field(default_factory=dict)
+    kept_chunks: dict[bytes, bytes] = field(default_factory=dict)
     stored: dict[Digest, bytes] = field(default_factory=dict)
     lookups: dict[str, int] = field(default_factory=dict)
     held: threading.Event | None = None  # look-ups wait for it ...
@@ -72,6 +76,32 @@ class Published:
         entry = Entry(path, media_type, "group", True, digest, len(body), aliases)
         self._add(served, replace(entry, immutable=immutable, addressed=addressed))
         return digest
+
+    def chunked_page(
+        self,
+        served: ServedPublication,
+        path: str,
+        contents: list[bytes],
+        *,
+        gzip_file: bool = False,
+    ) -> bytes:
+        """Publish a large page in these chunks, or the gzip file of it; return its body."""
+        kept = {sha256(content).digest(): deflate(content) for content in contents}
+        self.kept_chunks.update(kept)
+        chunks = [
+            Chunk(digest, len(content), len(kept[digest]))
+            for content in contents
+            for digest in [sha256(content).digest()]
+        ]
+        body, crc = b"".join(contents), zlib.crc32(b"".join(contents))
+        if gzip_file:
+            deflated = b"".join(kept[chunk.digest] for chunk in chunks)
+            body = GZIP_HEADER + deflated + gzip_trailer(crc, len(body))
+        digest = Digest.of(body)
+        self.chunked[digest] = ChunkedBody(digest, len(body), gzip_file, crc, chunks)
+        media_type = "application/gzip" if gzip_file else "text/plain"
+        self._add(served, Entry(path, media_type, "group", True, digest, len(body)))
+        return body
 
     def file(
         self,
@@ -131,6 +161,14 @@ class Published:
         below = [path.removeprefix(folder) for path in paths if path.startswith(folder)]
         parts = [path.partition("/") for path in below if path]
         return sorted({name + slash for name, slash, _ in parts})[:limit]
+
+    def chunked_bodies(self, digests: list[Digest]) -> dict[Digest, ChunkedBody]:
+        return {digest: self.chunked[digest] for digest in digests if digest in self.chunked}
+
+    def chunks(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
+        return {
+            digest: self.kept_chunks[digest] for digest in digests if digest in self.kept_chunks
+        }
 
     def pages(self, digests: list[Digest]) -> dict[Digest, bytes]:
         self._count("pages")

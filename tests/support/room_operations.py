@@ -16,7 +16,9 @@ from reconciler.database import (
     DerivedArtifact,
     DroppedFile,
     Entry,
+    EntryKey,
     GzipPage,
+    NewEntry,
     PublicationStage,
     ServedPublication,
     Signature,
@@ -24,7 +26,16 @@ from reconciler.database import (
     StagedMember,
 )
 from reconciler.errors import Conflict, PluginFault, StateFault
-from reconciler.model import CheckedTree, Digest, FilterVerdict, Kind, Ref, bucket_of
+from reconciler.model import (
+    CheckedTree,
+    Chunk,
+    ChunkedBody,
+    Digest,
+    FilterVerdict,
+    Kind,
+    Ref,
+    bucket_of,
+)
 from tests.support.databases import (
     NOW,
     SELECTION,
@@ -360,6 +371,35 @@ def publications(state: LargeState) -> None:
     _all(writer.appeared_artifacts(of, 2))
 
 
+def change_indexes(state: LargeState) -> None:
+    """An entry leaves an index and one joins another; and once more, in vain."""
+    content, of = b"content of a chunk", state.publication_id
+    body = ChunkedBody(Digest.of(b"body"), 18, False, 0, [Chunk(SELECTION.raw, 18, 18)])
+    for complete in (True, False):
+        with _publish(state) as stage:
+            indexes = stage.indexes
+            [leaving] = indexes.entries_of([_FIRST if complete else _SECOND])
+            joining = NewEntry(EntryKey(f"small {complete}", b"a", bytes(16)), _THIRD, b"entry")
+            indexes.change([joining], indexes.entries_of([leaving])[leaving])
+            assert list(indexes.entries(f"small {complete}"))
+            indexes.set_files("large", "{}")
+            stage.write_chunks({SELECTION.raw: (content, len(content))})
+            entry = Entry("large", "text/plain", "\x01large", True, body.digest, body.size)
+            stage.replace_group("\x01large", [entry], {}, chunked=[body])
+            stage.withhold(_VERDICT, {}, before={})  # nothing of it differs
+            if complete:
+                stage.complete()
+    assert state.writer.chunked_bodies([body.digest])
+    assert state.writer.chunks([SELECTION.raw])
+    state.writer.forget_pages(of, [body.digest])
+
+
+def _render_index(state: LargeState) -> None:
+    with _publish(state) as stage:
+        assert stage.indexes.files()
+        _all(stage.indexes.entries("large"))
+
+
 def verdicts(state: LargeState) -> None:
     reasons = {unit_digest(10, 0): "refused again"}
     state.writer.judge(state.publication_id, 2, _VERDICT, reasons=reasons)
@@ -389,6 +429,7 @@ SMALL: dict[str, Operation] = {
     "derived": derived,
     "plugins": plugins,
     "resources": resources,
+    "change_indexes": change_indexes,
 }
 
 
@@ -420,6 +461,7 @@ def _delete(state: LargeState) -> None:
 
 WHOLE: dict[str, Operation] = {
     "withheld": lambda state: state.writer.withheld(state.publication_id, 1),
+    "render_index": _render_index,
     "publish_all": publish_all,
     "all_entries": lambda state: _all(state.writer.all_entries(state.publication_id, 1)),
     "artifacts": _artifacts,

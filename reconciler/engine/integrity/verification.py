@@ -15,7 +15,16 @@ from reconciler.database import ArtifactUse, Entry, Reader
 from reconciler.engine.run.progress import ProgressTask
 from reconciler.engine.transfer.stored_bytes import CHANGED, MISSING, problem_of
 from reconciler.errors import StateFault, UsageFault
-from reconciler.model import UPLOAD, ActualState, Digest, Kind, Ref, SourceKind
+from reconciler.model import (
+    UPLOAD,
+    ActualState,
+    ChunkedBody,
+    Digest,
+    Kind,
+    Ref,
+    SourceKind,
+    read_body,
+)
 from reconciler.plan import natural_sort_key
 from reconciler.store import Store
 
@@ -192,12 +201,26 @@ def _covers(scope: Ref | None, publication: str) -> bool:
 
 
 def _damaged_pages(reader: Reader, publication: str, entries: list[Entry]) -> list[DamagedPage]:
-    bodies = reader.pages({entry.digest for entry in entries})
+    digests = {entry.digest for entry in entries}
+    bodies = reader.pages(digests)
+    problems = {digest: _page_problem(bodies.get(digest), digest) for digest in digests}
+    for digest, body in reader.chunked_bodies(digests - bodies.keys()).items():
+        problems[digest] = _body_problem(reader, body)
     return [
         DamagedPage(publication, entry.path, entry.digest, problem)
         for entry in entries
-        if (problem := _page_problem(bodies.get(entry.digest), entry.digest))
+        if (problem := problems[entry.digest])
     ]
+
+
+def _body_problem(reader: Reader, body: ChunkedBody) -> str:
+    actual = hashlib.sha256()
+    try:
+        for data in read_body(body, reader.chunks):
+            actual.update(data)
+    except StateFault:
+        return CHANGED
+    return "" if actual.digest() == body.digest.raw else CHANGED
 
 
 def _page_problem(body: bytes | None, digest: Digest) -> str:

@@ -7,8 +7,9 @@ decide about dropped units as they decide about those that a version holds, besi
 group, and decide again whenever they differ.
 
 Where a publisher asks for it (`linger`), a path stays for longer, pages too. A page shows what its
-group held, or the whole version where it belongs to no group: it is gone at once when a rule has
-taken away any of that since. What this costs follows what has changed since the page was dropped.
+group held, or the whole version where it belongs to no group, as an index does: it is gone at once
+when a rule has taken away any of that since. What this costs follows what has changed since the
+page was dropped.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
-from reconciler.database import DroppedFile, SourcedUnit, WithheldUnit
+from reconciler.database import DroppedFile, SourcedUnit, WithheldUnit, is_mark
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator
 from reconciler.engine.publishing.release_target import ReleasePolicy, ReleaseTarget
 from reconciler.engine.publishing.version_view import RepositoryVersion
@@ -69,7 +70,7 @@ class _Decided:
         if not file.entry.stays_for(self._target.publication.grace):
             return False
         if file.entry.page or group is None:
-            return not self._something_taken(file.removed, group)
+            return not self._something_taken(file.removed, None if is_mark(group) else group)
         key = file.removed, group
         if key not in self._shown:
             self._shown[key] = self._artifacts(file.removed, group)

@@ -34,7 +34,7 @@ from reconciler.engine.publishing.linked_copies import copy_by_links, write_new
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.engine.transfer.stored_bytes import DamagedBytes, check_sizes
 from reconciler.errors import ReconcilerError, StateFault
-from reconciler.model import Digest, FileTree, with_base_url
+from reconciler.model import Digest, FileTree, read_body, with_base_url
 from reconciler.store import Store
 from reconciler.store.durability import flush_files, syncfs
 
@@ -343,13 +343,19 @@ class _TreeWriter:
             _link_or_copy(self._store, entry.digest, tree / entry.path)
 
     def _write_pages(self, tree: Path, entries: list[Entry], *, compressed: bool = True) -> None:
-        bodies = self.reader.pages({entry.digest for entry in entries}) if entries else {}
+        digests = {entry.digest for entry in entries}
+        bodies = self.reader.pages(digests)
+        chunked = self.reader.chunked_bodies(digests - bodies.keys())
         for entry in entries:
             name = _file_name(entry)
             if name is None:
                 continue
             path = tree / name
             path.parent.mkdir(parents=True, exist_ok=True)
+            if entry.digest in chunked:
+                with path.open("wb") as file:
+                    file.writelines(read_body(chunked[entry.digest], self.reader.chunks))
+                continue
             body, packed = self._bodies(entry, bodies[entry.digest])
             write_new(path, body)
             if compressed and _is_folder_index(entry):

@@ -10,9 +10,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from reconciler.database import Entry, GzipPage, PublicationStage, Signature
+from reconciler.database import Entry, GzipPage, PublicationStage, Signature, group_label
 from reconciler.engine.plugin_calls.conduits import CallScope, ScratchpadConduit, call_configuration
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
+from reconciler.engine.publishing.index_entries import IndexEntries
 from reconciler.engine.publishing.signatures import Signatures
 from reconciler.engine.publishing.version_view import VersionView
 from reconciler.engine.run.checkpoints import Checkpoint, reached
@@ -73,6 +74,7 @@ class PublishConduit(ScratchpadConduit):
         self._options = publication.options
         self._config = call_configuration(publication.config, plugin)
         self._repository = repository
+        self._indexes: IndexEntries | None = None
         self._opened: set[str | None] = set()
         self._finished: set[str | None] = set()
 
@@ -156,6 +158,28 @@ class PublishConduit(ScratchpadConduit):
             )
         if None not in self._finished:
             self._stage.replace_group(None, [], {})
+        if self._indexes is not None:
+            self._indexes.flush()
+
+    def list_in(self, indexes: IndexEntries) -> None:
+        """Have the units of groups that are rendered listed in indexes."""
+        self._indexes = indexes
+
+    @contextmanager
+    def summary(self, name: str) -> Iterator[Output]:
+        """Open the output of a summary of indexes, by its name with the mark of summaries."""
+        output = PageOutput(
+            name,
+            {},
+            signed=self._signatures,
+            alive=self._alive,
+            may_say_address=self._may_say_address,
+        )
+        try:
+            yield output
+        finally:
+            output.close()
+        self._stage.replace_group(name, output.entries, output.pages, signatures=output.signatures)
 
     @contextmanager
     def _output(self, name: str | None) -> Iterator[Output]:
@@ -186,6 +210,8 @@ class PublishConduit(ScratchpadConduit):
         self._check_open()
         self._stage.replace_group(name, output.entries, output.pages, signatures=output.signatures)
         self._finished.add(name)
+        if self._indexes is not None and name is not None:
+            self._indexes.add_group(name, units)
         reached(Checkpoint.PAGE_RENDERED)
 
 
@@ -361,7 +387,7 @@ def _is_media_type(text: object) -> bool:
 
 
 def _label(name: str | None) -> str:
-    return "what belongs to no group" if name is None else f"the group `{name}`"
+    return "what belongs to no group" if name is None else group_label(name)
 
 
 def _type_of(value: object) -> str:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reconciler.database import PublicationRecord, PublicationStage, WithheldUnit
 from reconciler.engine.plugin_calls.conduits import plugin_faults
@@ -14,6 +14,8 @@ from reconciler.engine.plugin_calls.plugin_errors import is_unawaited
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.plugin_lifecycle.plugin_uses import owner_of
 from reconciler.engine.publishing.first_seen_units import FirstSeenUnits
+from reconciler.engine.publishing.index_entries import IndexEntries, has_indexes
+from reconciler.engine.publishing.index_rendering import IndexRenderer
 from reconciler.engine.publishing.publish_conduit import PublishConduit
 from reconciler.engine.publishing.release_target import ReleaseTarget, publication_digest
 from reconciler.engine.publishing.signatures import Signatures
@@ -73,7 +75,7 @@ def render(session: WritingSession, target: ReleaseTarget) -> PublicationRecord:
         derivation=target.derivation,
         first_seen=target.first_seen,
     ) as stage:
-        call.run(stage, view)
+        call.run(stage, view, full=rendering.before is None)
         record = call.complete(stage, rendering)
     logger.debug(
         "%s: rendered %s",
@@ -103,16 +105,33 @@ class _PublisherCall:
         assert record is not None
         return record.created_at
 
-    def run(self, stage: PublicationStage, view: VersionView) -> None:
-        """Have the publisher emit the files of every group that differs."""
-        with self._session.watch(self._name) as alive:
+    def run(self, stage: PublicationStage, view: VersionView, *, full: bool) -> None:
+        """Have the publisher emit the files of every group, and every index, that differs."""
+        assert self._plugin.cls is not None
+        publisher: Any = self._plugin.cls
+        options = self._target.publication.options
+        indexes = None
+        if has_indexes(publisher):
+            indexes = IndexEntries(publisher, options, stage.indexes)
+        with self._session.watch(self._name) as alive, plugin_faults(self._name):
             conduit = self._conduit(stage, view, alive)
-            with plugin_faults(self._name):
-                try:
-                    self._publish(conduit)
-                finally:
-                    conduit.close()
+            if indexes is not None:
+                conduit.list_in(indexes)
+            try:
+                self._publish(conduit)
                 conduit.finish()
+                if indexes is not None:
+                    IndexRenderer(
+                        publisher,
+                        conduit,
+                        stage,
+                        open_summary=conduit.summary,
+                        read_chunks=self._session.writer.chunks,
+                        full=full,
+                        alive=alive,
+                    ).render(indexes.changed)
+            finally:
+                conduit.close()
 
     def complete(self, stage: PublicationStage, rendering: _Rendering) -> PublicationRecord:
         """Record the publication as complete, with its withheld units and the scratchpads."""

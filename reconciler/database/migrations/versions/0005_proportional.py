@@ -127,6 +127,7 @@ def upgrade() -> None:
         ["publication_id", "reason", "removed"],
         sqlite_where=sa.text("reason = 'quarantined upstream'"),
     )
+    _create_index_tables()
     if op.get_bind().dialect.name == "sqlite":
         _write_entries_anew()
     else:
@@ -178,6 +179,72 @@ def _index_digests() -> None:
             [sa.text("substr(sha256, 1, 4)")],
             sqlite_where=sa.text("sha256 IS NOT NULL") if table == "derived_artifact" else None,
         )
+
+
+def _create_index_tables() -> None:
+    op.create_table(
+        "publication_index",
+        sa.Column("id", Identity, nullable=False),
+        sa.Column("publication_id", Identity, nullable=False),
+        sa.Column("name", Name, nullable=False),
+        sa.Column("pending", sa.Boolean(), nullable=False),
+        sa.Column("words", sa.LargeBinary(), nullable=False),
+        sa.Column("files", sa.Text(), nullable=False, server_default=""),
+        sa.ForeignKeyConstraint(
+            ["publication_id"],
+            ["resource.id"],
+            name=op.f("fk_publication_index_publication_id_resource"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_publication_index")),
+        sa.UniqueConstraint(
+            "publication_id",
+            "name",
+            "pending",
+            name=op.f("uq_publication_index_publication_id_name_pending"),
+        ),
+    )
+    op.create_table(
+        "index_entry",
+        sa.Column("index_id", Identity, nullable=False),
+        sa.Column("sort_key", sa.LargeBinary(), nullable=False),
+        sa.Column("unit", sa.LargeBinary(), nullable=False),
+        sa.Column("publication_id", Identity, nullable=False),
+        sa.Column("group_name", Name, nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["index_id"],
+            ["publication_index.id"],
+            name=op.f("fk_index_entry_index_id_publication_index"),
+        ),
+        sa.PrimaryKeyConstraint("index_id", "sort_key", "unit", name=op.f("pk_index_entry")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_index_entry_publication_id_group_name", "index_entry", ["publication_id", "group_name"]
+    )
+    op.create_index(
+        "ix_index_entry_publication_id_state",
+        "index_entry",
+        ["publication_id", "state"],
+        sqlite_where=sa.text("state <> 0"),
+    )
+    op.create_table(
+        "chunk",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("deflated", sa.LargeBinary(), nullable=False),
+        sa.Column("size", Identity, nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_chunk")),
+    )
+    op.create_table(
+        "chunked_page",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("size", Identity, nullable=False),
+        sa.Column("gzip", sa.Boolean(), nullable=False),
+        sa.Column("crc", Identity, nullable=False),
+        sa.Column("chunks", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_chunked_page")),
+    )
 
 
 def _count_units() -> None:

@@ -1,0 +1,290 @@
+"""Entries of whole-repository indexes, as a publication in preparation changes them.
+
+The entries of the last complete publication stay what they are until the next one is complete:
+those that join or leave are marked, and undone with it. A full publication makes its indexes anew
+beside the old ones, and takes their place on completion.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import msgspec
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Engine,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    select,
+    text,
+    tuple_,
+    update,
+)
+
+from reconciler.database.bulk import Bulk, batches, listed, parameter, plain
+from reconciler.database.index_tables import HELD, JOINS, LEAVES
+from reconciler.database.schema import index_entry, publication_index
+
+ENTRIES_AT_ONCE = 2_000
+_WINDOW = -12  # raw deflate that looks back 4 KiB
+_LONGEST_WORDS = 4_000
+
+_rows, _indexes = index_entry.c, publication_index.c
+_PUBLICATION = parameter("of_publication", _rows.publication_id)
+_CHANGING = text("state <> 0")  # as the partial index has it, word for word
+
+_INDEXES = (
+    select(_indexes.id, _indexes.name, _indexes.pending, _indexes.words, _indexes.files)
+    .where(_indexes.publication_id == _PUBLICATION)
+    .order_by(_indexes.name)
+)
+_CREATE = insert(publication_index)
+_OF_GROUPS = select(_rows.index_id, _rows.group_name, _rows.sort_key, _rows.unit).where(
+    _rows.publication_id == _PUBLICATION,
+    _rows.group_name.in_(listed("groups")),
+    _rows.state != LEAVES,
+)
+_JOIN = plain(
+    index_entry,
+    "index_id",
+    "sort_key",
+    "unit",
+    "publication_id",
+    "group_name",
+    "state",
+    "body",
+)
+_LEAVE = Bulk(
+    lambda _: (
+        update(index_entry)
+        .where(
+            _rows.index_id == bindparam("index_id_"),
+            _rows.sort_key == bindparam("sort_key_"),
+            _rows.unit == bindparam("unit_"),
+        )
+        .values(state=literal_column(str(LEAVES)))
+    ),
+    "index_id_",
+    "sort_key_",
+    "unit_",
+)
+_ENTRIES = (
+    select(_rows.sort_key, _rows.unit, _rows.body)
+    .where(
+        _rows.index_id == bindparam("index_id"),
+        tuple_(_rows.sort_key, _rows.unit)
+        > tuple_(parameter("after_key", _rows.sort_key), parameter("after_unit", _rows.unit)),
+        _rows.state != LEAVES,
+    )
+    .order_by(_rows.sort_key, _rows.unit)
+    .limit(bindparam("limit"))
+)
+_SET_FILES = Bulk(
+    lambda _: (
+        update(publication_index)
+        .where(_indexes.id == bindparam("index_id_"))
+        .values(files=bindparam("files_"))
+    ),
+    "index_id_",
+    "files_",
+)
+
+
+def _of(*, pending: bool) -> tuple[Delete, Delete]:
+    """Return the statements that delete the pending indexes of a publication, or all others."""
+    chosen = _indexes.publication_id == _PUBLICATION, _indexes.pending.is_(pending)
+    ids = select(_indexes.id).where(*chosen)
+    return (
+        delete(index_entry).where(_rows.index_id.in_(ids)),
+        delete(publication_index).where(*chosen),
+    )
+
+
+_DELETE_OLD_ENTRIES, _DELETE_OLD = _of(pending=False)
+_DELETE_PENDING_ENTRIES, _DELETE_PENDING = _of(pending=True)
+_SETTLE_INDEXES = (
+    update(publication_index)
+    .where(_indexes.publication_id == _PUBLICATION, _indexes.pending)
+    .values(pending=False)
+)
+_DELETE_STATE = delete(index_entry).where(
+    _rows.publication_id == _PUBLICATION, _CHANGING, _rows.state == bindparam("state_")
+)
+_SETTLE_STATE = (
+    update(index_entry)
+    .where(_rows.publication_id == _PUBLICATION, _CHANGING, _rows.state == bindparam("state_"))
+    .values(state=HELD)
+)
+
+
+class EntryKey(msgspec.Struct, frozen=True):
+    """Place of an entry. `unit`: first bytes of the digest of the unit as it is shown."""
+
+    index: str
+    sort_key: bytes
+    unit: bytes
+
+
+class NewEntry(msgspec.Struct, frozen=True):
+    """An entry that joins an index, with the group of its unit."""
+
+    key: EntryKey
+    group: str
+    body: bytes
+
+
+class _Index(msgspec.Struct):
+    """A row of `publication_index`."""
+
+    id: int
+    words: bytes
+
+
+class StagedIndexes:
+    """The indexes of a publication in preparation. One thread at a time.
+
+    `writing` begins a transaction, and raises Conflict where the publication was swept away.
+    """
+
+    def __init__(
+        self,
+        reading: Engine,
+        writing: Callable[[], AbstractContextManager[Connection]],
+        publication_id: int,
+        *,
+        full: bool,
+    ) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._publication_id = publication_id
+        self._full = full
+        self._loaded: dict[str, _Index] | None = None
+        self._files: dict[str, str] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of the indexes that have, or had, an entry."""
+        return sorted(self._by_name())
+
+    def entries_of(self, groups: Sequence[str]) -> dict[str, list[EntryKey]]:
+        """Return the entries of groups; none where everything is made anew."""
+        entries: dict[str, list[EntryKey]] = {}
+        if self._full:
+            return entries
+        names = {index.id: name for name, index in self._by_name().items()}
+        with self._reading.connect() as connection:
+            for batch in batches(groups):
+                values = {"of_publication": self._publication_id, "groups": batch}
+                for index, group, sort_key, unit in connection.execute(_OF_GROUPS, values):
+                    key = EntryKey(names[index], sort_key, unit)
+                    entries.setdefault(group, []).append(key)
+        return entries
+
+    def change(self, joining: Sequence[NewEntry], leaving: Sequence[EntryKey]) -> None:
+        """Mark entries that leave, and write those that join."""
+        with self._writing() as connection:
+            by_name = self._by_name()
+            _LEAVE(connection, [(by_name[key.index].id, key.sort_key, key.unit) for key in leaving])
+            rows = []
+            for entry in joining:
+                index = by_name.get(entry.key.index)
+                if index is None:
+                    index = self._create(connection, entry.key.index, entry.body)
+                rows.append(self._row(index, entry))
+            rows.sort()
+            _JOIN(connection, rows)
+
+    def entries(self, name: str) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (sort key, body) of the entries of an index in order, some at a time in memory."""
+        index = self._by_name().get(name)
+        after: tuple[bytes, bytes] | None = (b"", b"")
+        while index is not None and after is not None:
+            values = {
+                "index_id": index.id,
+                "after_key": after[0],
+                "after_unit": after[1],
+                "limit": ENTRIES_AT_ONCE,
+            }
+            with self._reading.connect() as connection:
+                rows = connection.execute(_ENTRIES, values).all()
+            words = index.words
+            for sort_key, _, packed in rows:
+                yield sort_key, zlib.decompressobj(_WINDOW, words).decompress(packed)
+            after = (rows[-1][0], rows[-1][1]) if len(rows) == ENTRIES_AT_ONCE else None
+
+    def files(self) -> dict[str, str]:
+        """Return what is recorded of the files of each index of the last publication.
+
+        Of a full publication nothing is: its files are all new.
+        """
+        if self._full:
+            return {}
+        with self._reading.connect() as connection:
+            rows = connection.execute(_INDEXES, {"of_publication": self._publication_id})
+            return {row[1]: row[4] for row in rows if row[4] and not row[2]}
+
+    def set_files(self, name: str, files: str) -> None:
+        """Record the files of an index once the publication is complete."""
+        self._files[name] = files
+
+    def settle(self, connection: Connection) -> None:
+        """Make the changes those of the last complete publication: in its own transaction."""
+        if self._loaded is None and not (self._files or self._full):
+            return
+        values = {"of_publication": self._publication_id}
+        for name in self._files.keys() - self._by_name().keys():
+            self._create(connection, name, b"")
+        if self._full:
+            connection.execute(_DELETE_OLD_ENTRIES, values)
+            connection.execute(_DELETE_OLD, values)
+        connection.execute(_DELETE_STATE, {**values, "state_": LEAVES})
+        connection.execute(_SETTLE_STATE, {**values, "state_": JOINS})
+        connection.execute(_SETTLE_INDEXES, values)
+        by_name = self._by_name()
+        _SET_FILES(connection, [(by_name[name].id, text) for name, text in self._files.items()])
+
+    def _by_name(self) -> dict[str, _Index]:
+        if self._loaded is None:
+            with self._reading.connect() as connection:
+                rows = connection.execute(_INDEXES, {"of_publication": self._publication_id})
+                self._loaded = {
+                    row[1]: _Index(row[0], row[3]) for row in rows if bool(row[2]) or not self._full
+                }
+        return self._loaded
+
+    def _create(self, connection: Connection, name: str, sample: bytes) -> _Index:
+        """Create an index; the first body is what others are compressed against."""
+        words = sample[:_LONGEST_WORDS] or b"\n"
+        row = {"publication_id": self._publication_id, "name": name, "pending": True}
+        made = connection.execute(_CREATE, {**row, "words": words, "files": ""})
+        assert made.inserted_primary_key is not None
+        index = self._by_name()[name] = _Index(made.inserted_primary_key[0], words)
+        return index
+
+    def _row(self, index: _Index, entry: NewEntry) -> tuple[object, ...]:
+        packer = zlib.compressobj(6, zlib.DEFLATED, _WINDOW, 4, zdict=index.words)
+        packed = packer.compress(entry.body) + packer.flush()
+        state = HELD if self._full else JOINS
+        key = entry.key
+        return (
+            index.id,
+            key.sort_key,
+            key.unit,
+            self._publication_id,
+            entry.group,
+            state,
+            packed,
+        )
+
+
+def undo_indexes(connection: Connection, publication_id: int) -> None:
+    """Undo what a publication in preparation has changed."""
+    values: Mapping[str, int] = {"of_publication": publication_id}
+    connection.execute(_DELETE_PENDING_ENTRIES, values)
+    connection.execute(_DELETE_PENDING, values)
+    connection.execute(_DELETE_STATE, {**values, "state_": JOINS})
+    connection.execute(_SETTLE_STATE, {**values, "state_": LEAVES})
