@@ -312,6 +312,29 @@ def test_publishing_makes_an_upstream_of_the_same_units(guide: Any) -> None:
     assert identify(same, "billing").digest == identify(unit, "billing").digest
 
 
+def test_a_feed_says_its_address_its_moment_and_keeps_older_ones(guide: Any) -> None:
+    asked = call(guide, {"billing/list.json": [INVOICE]})
+    [unit] = asyncio.run(guide.SchemaImporter().read(asked, Group("billing")))
+    base = "https://schemas.example.net/feed/"
+    conduit = FakePublishConduit({"billing": [stored(unit, "billing")]}, base_url=base)
+    guide.FeedPublisher().publish(conduit, NOTHING)
+    assert guide.FeedPublisher.needs_base_url
+    whole = conduit.whole_output
+    body = whole.pages["feed.json", "application/json"]
+    digest = INVOICE["sha256"]
+    assert json.loads(body) == {
+        "updated": conduit.version.recorded_at.isoformat(),
+        "urls": [f"{base}by-hash/{digest}/invoice.json"],
+    }
+    assert set(conduit.merged.files) == {f"by-hash/{digest}/invoice.json"}
+    assert {path for path, _ in whole.pages} == {
+        "",
+        "feed.json",
+        f"feeds/{sha256(body).hexdigest()}.json",
+        "versions/1",
+    }
+
+
 def test_another_spelling_is_redirected(guide: Any) -> None:
     assert guide.SchemaPublisher.missing(MissingConduit("schemas"), "Billing/A.json") == Redirect(
         "billing/a.json"
