@@ -163,6 +163,8 @@ def _raw(digest: re.Match[bytes]) -> bytes:
 def _unpacked(data: bytes) -> bytes:
     if data.startswith(_AS_IT_IS):
         return data[1:]
+    if _MARK not in data:
+        return data
     parts, start = [], 0
     while (mark := data.find(_MARK, start)) >= 0:
         begin = mark + 2

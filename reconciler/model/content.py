@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -155,6 +155,7 @@ class RecordedUnit(Protocol):
     def unit(self) -> StoredUnit: ...
 
 
+_MISSING: Final = object()
 _BODY = msgspec.json.Decoder(StoredUnit)
 
 
@@ -242,10 +243,13 @@ def _is_recorded(unit: Unit, group: str, stored: StoredUnit) -> bool:
 
     False where that cannot be told from values of the very types that JSON has.
     """
-    names = (unit.type, unit.key, group)
     return (
-        names == (stored.type, stored.key, stored.group)
-        and all(type(name) is str for name in names)
+        type(unit.key) is str
+        and unit.key == stored.key
+        and type(unit.type) is str
+        and unit.type == stored.type
+        and type(group) is str
+        and group == stored.group
         and type(unit.artifacts) is list
         and _are_recorded(unit.artifacts, stored.artifacts)
         and type(unit.metadata) is dict
@@ -254,6 +258,8 @@ def _is_recorded(unit: Unit, group: str, stored: StoredUnit) -> bool:
 
 
 def _are_recorded(artifacts: list[Artifact], stored: list[StoredArtifact]) -> bool:
+    if len(artifacts) == len(stored) == 1:
+        return _is_recorded_artifact(artifacts[0], stored[0])
     if len(artifacts) != len(stored):
         return False
     left = {artifact.path: artifact for artifact in stored}
@@ -261,11 +267,21 @@ def _are_recorded(artifacts: list[Artifact], stored: list[StoredArtifact]) -> bo
         if not (type(artifact) is Artifact and type(artifact.path) is str):
             return False
         same = left.pop(artifact.path, None)
-        if same is None or not (
-            _is_same(artifact.sha256, same.sha256) and _is_same(artifact.size, same.size)
-        ):
+        if same is None or not _is_recorded_artifact(artifact, same):
             return False
     return True
+
+
+def _is_recorded_artifact(artifact: Artifact, stored: StoredArtifact) -> bool:
+    return (
+        type(artifact) is Artifact
+        and type(artifact.path) is str
+        and artifact.path == stored.path
+        and type(artifact.sha256) is str
+        and artifact.sha256 == stored.sha256
+        and artifact.size == stored.size
+        and type(artifact.size) is type(stored.size)
+    )
 
 
 def _is_same_metadata(metadata: dict[str, Any], stored: dict[str, Any]) -> bool:
@@ -275,7 +291,8 @@ def _is_same_metadata(metadata: dict[str, Any], stored: dict[str, Any]) -> bool:
             return False
         if name.startswith("_"):
             continue
-        if name not in stored or not _is_same(value, stored[name]):
+        same = stored.get(name, _MISSING)
+        if value is not same and not _is_same(value, same):
             return False
         left -= 1
     return left == 0
@@ -286,6 +303,8 @@ def _is_same(value: Any, stored: Any) -> bool:
     kind = type(value)
     if kind is not type(stored):
         return False
+    if kind is str:
+        return bool(value == stored)
     if kind is dict:
         return len(value) == len(stored) and all(
             type(name) is str and name in stored and _is_same(item, stored[name])

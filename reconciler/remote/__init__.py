@@ -30,6 +30,7 @@ from reconciler.remote.rate_limit import ConcurrencyLimiter, RateLimiter
 from reconciler.remote.relay import relay
 from reconciler.remote.retries import RetryingFetcher
 from reconciler.remote.url_secrets import storable_url
+from reconciler.remote.urls import joined_url
 
 __all__ = [
     "FOLDER_MEDIA_TYPE",
@@ -53,6 +54,7 @@ __all__ = [
     "StreamedResponse",
     "Trust",
     "download",
+    "joined_url",
     "measure",
     "open_fetcher",
     "relay",

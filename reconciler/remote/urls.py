@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
+import re
+from functools import lru_cache
+from urllib.parse import urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from reconciler.redaction import sanitize, without_queries
+
+_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*/?", re.ASCII)
+
+
+def joined_url(base: str, url: str) -> str:
+    """Return what `urljoin` does.
+
+    Most URLs that are asked for are names in one folder: it is joined once.
+    """
+    is_name = base.startswith(("https://", "http://")) and _NAME.fullmatch(url)
+    return _folder(base) + url if is_name else urljoin(base, url)
+
+
+@lru_cache(maxsize=64)
+def _folder(base: str) -> str:
+    return urljoin(base, "./")
 
 
 def display_url(url: str) -> str:

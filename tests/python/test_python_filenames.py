@@ -133,3 +133,22 @@ def test_project_names_are_normalised(text: str, name: str) -> None:
 )
 def test_what_can_be_no_project_name_is_none(text: str) -> None:
     assert project_name(text) is None
+
+
+@given(
+    name=st.sampled_from(["foo_bar", "Foo.Bar", "foo__bar", "foo-bar", "foo", "foo_bar_", "_foo"]),
+    version=st.sampled_from(["1.0", "0", "2.10.3", "01.0", "1.0rc1", "1.0_1", "1.", "x"]),
+    tags=st.lists(st.sampled_from(["1", "py3", "none", "a.b_c", "", "+"]), max_size=7),
+)
+def test_a_wheel_is_read_by_its_parts_whatever_they_are(
+    name: str, version: str, tags: list[str]
+) -> None:
+    """Also where a shorter way to read it exists."""
+    release = {"01.0": "1.0", "1.0_1": "1.0.post1"}.get(version, version)
+    fits = name in ("foo_bar", "Foo.Bar", "foo__bar") and version not in ("1.", "x")
+    filename = "-".join([name, version, *tags]) + ".whl"
+    if fits and 3 <= len(tags) <= 5:
+        assert FilenameReader("foo-bar").read(filename) == (release, "wheel")
+    else:
+        with pytest.raises(UnreadableFilename):
+            FilenameReader("foo-bar").read(filename)

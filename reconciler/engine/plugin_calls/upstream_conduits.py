@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urljoin
 
 import msgspec
 
@@ -24,7 +23,7 @@ from reconciler.errors import Malformed, PluginFault, ReconcilerError
 from reconciler.model import Unit, is_hex_digest
 from reconciler.plugin import ActiveFilter, Page, Part, PluginCallConfiguration, RepositoryInfo
 from reconciler.redaction import sanitize
-from reconciler.remote import LARGEST_FILE, FileReader, PageReader
+from reconciler.remote import LARGEST_FILE, FileReader, PageReader, joined_url
 
 LONGEST_VALIDATOR = 4_096  # characters
 MOST_REFUSED = 200_000  # units of one call, each of which the plan lists
@@ -118,7 +117,7 @@ class SourceConduit(ScratchpadConduit):
 
     async def get(self, url: str, *, accept: str = "*/*", at_least: int | None = None) -> Page:
         self._check_open()
-        address = urljoin(self._source.url, url)
+        address = joined_url(self._source.url, url)
         self._read.append((address, accept))
         try:
             with self._timer.working():
@@ -140,7 +139,7 @@ class SourceConduit(ScratchpadConduit):
         self._check_open()
         _check_digest(sha256)
         with self._timer.working():
-            return await self._source.files().get(urljoin(self._source.url, url), sha256)
+            return await self._source.files().get(joined_url(self._source.url, url), sha256)
 
     async def get_part(self, url: str, *, sha256: str, offset: int, length: int) -> Part:
         self._check_open()
@@ -149,7 +148,7 @@ class SourceConduit(ScratchpadConduit):
         self._parts.append((sha256, offset, length))
         with self._timer.working():
             part = await self._source.files().get_part(
-                urljoin(self._source.url, url), sha256, offset, length=length
+                joined_url(self._source.url, url), sha256, offset, length=length
             )
         return Part(part.start, part.total, part.body)
 

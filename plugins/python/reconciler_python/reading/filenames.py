@@ -43,6 +43,11 @@ _PROJECT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?")
 _PLAIN_VERSION = re.compile(
     r"(?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))*+"
 )  # its own normal form (PEP 440), as most are
+# A wheel whose version is its own normal form, as nearly every file is; `_read` says the same of it
+_PLAIN_WHEEL = re.compile(
+    r"([A-Za-z0-9_][A-Za-z0-9_.]*+)-((?:0|[1-9][0-9]*+)(?:\.(?:0|[1-9][0-9]*+))*+)"
+    r"(?:-[A-Za-z0-9_.]++){3,5}\.whl"
+)
 _NORMALISED = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -111,6 +116,9 @@ class FilenameReader:
 
     def read(self, filename: str) -> Filename:
         """Read a filename. Raises UnreadableFilename for what is no distribution of the project."""
+        plain = _PLAIN_WHEEL.fullmatch(filename)
+        if plain and len(filename) <= _LONGEST and self._spells(plain[1]):
+            return Filename(plain[2], WHEEL)
         if (
             not filename.isprintable()
             or "/" in filename
