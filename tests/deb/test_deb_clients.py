@@ -7,15 +7,19 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from reconciler.plugin import Malformed, Refused
+from reconciler_deb.publishing.signing import SigningKey, key_facts
 from reconciler_deb.releases.signatures import Keyring
 from tests.support.apt import AptClient, control, deb, tools
 from tests.support.clients import served
 from tests.support.mirror import Mirror, resource
 
+MOMENT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 CONF = """Origin: Upstream
 Suite: stable
 Codename: bookworm
@@ -74,6 +78,10 @@ def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_
     key = make_key(gnupg, "archive@example.org")
     archive = reprepro(tmp_path, gnupg, "archive@example.org")
     (tmp_path / "archive.asc").write_bytes(key)
+    ours = make_key(gnupg, "ours@example.org")
+    (tmp_path / "ours.pub").write_bytes(ours)
+    secret = gpg(gnupg, "--armor", "--export-secret-keys", "ours@example.org")
+    (tmp_path / "ours.asc").write_bytes(secret)
     mirror = Mirror(
         tmp_path,
         resource("Remote", "up", f"type: deb\nurl: {archive}/"),
@@ -83,13 +91,19 @@ def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_
             "type: deb\nsources:\n  - remote: {name: up, keys: [archive.asc], suites: [bookworm],"
             " include: [app, tool], dependencies: true}",
         ),
-        resource("Publication", "debian", "repository: debian\npath: debian"),
+        resource(
+            "Publication",
+            "debian",
+            "repository: debian\npath: debian\nvalidFor: 7d\nsigning: {key: {file: ours.asc}}",
+        ),
     )
     mirror.applied()
     assert not mirror.pending()
     with served(mirror.home.root) as url:
-        apt = AptClient(tmp_path / "apt", f"deb [trusted=yes] {url}debian bookworm main")
-        apt.run("apt-get", "update")
+        apt = AptClient(
+            tmp_path / "apt", f"deb [signed-by={tmp_path}/ours.pub] {url}debian bookworm main"
+        )
+        assert "InRelease" in apt.run("apt-get", "update")
         apt.run("apt-get", "install", "--yes", "--download-only", "app", "tool")
     assert apt.downloaded() == {
         "app_1_amd64.deb": deb(PACKAGES["app_1_amd64.deb"]),
@@ -122,3 +136,33 @@ def test_gpgv_verifies_with_the_named_keys_alone(gnupg: Path) -> None:
         keyring.verified_text(b"other", detached)
     with pytest.raises(Exception, match="which `keys` does not hold"):
         Keyring([("old.asc", expired)]).verified_text(signed)
+
+
+def test_a_release_is_signed_at_its_moment_by_one_usable_key(gnupg: Path) -> None:
+    """Kind: a signature older than its key, which no client believes."""
+    public = make_key(gnupg, "ours@example.org", "--faked-system-time", "20260601T000000")
+    secret = gpg(gnupg, "--armor", "--export-secret-keys", "ours@example.org").decode()
+    key, text = SigningKey(secret), b"Suite: stable\n"
+    keyring = Keyring([("ours.asc", public)])
+    assert key.facts.owner == "ours@example.org"
+    signed = key.sign(text, "clearsigned", MOMENT)
+    assert keyring.verified_text(signed) == text
+    assert keyring.verified_text(text, key.sign(text, "detached", MOMENT)) == text
+    assert signed == key.sign(text, "clearsigned", MOMENT), "the moment is that of the version"
+    with pytest.raises(Refused, match="gpg cannot use the signing key"):
+        SigningKey("text").facts  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("listing", "fault"),
+    [
+        ("", "holds no secret keys"),
+        ("sec:u:255:22:AA:1:::u:::SC:\nsec:u:255:22:AA:1:::u:::SC:", "holds 2 secret keys"),
+        ("sec:e:255:22:AA:1:::u:::SC:\nuid:e::::1::AB::Old <o@example.org>:", "Old .* has expired"),
+        ("sec:r:255:22:AA:1:::u:::SC:\nuid:r::::1::AB::Old <o@example.org>:", "Old .* was revoked"),
+        ("sec:u:255:22:AA:1:::u:::E:", "cannot sign"),
+    ],
+)
+def test_a_key_that_cannot_sign_is_refused_by_name(listing: str, fault: str) -> None:
+    with pytest.raises((Malformed, Refused), match=fault):
+        key_facts(listing)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from reconciler.plugin import Duration, NotEmpty, OptionFault, Options
+from reconciler.plugin import Duration, NotEmpty, OptionFault, Options, Secret
 from reconciler_deb.options.source_options import ArchitectureList
 
 
@@ -20,6 +20,15 @@ def _checked_line(text: str) -> str:
 
 
 Line = Annotated[str, AfterValidator(_checked_line)]
+
+
+class SigningOptions(Options):
+    """The key that signs every Release."""
+
+    key: Secret = Field(
+        description="The secret key, armoured (`gpg --armor --export-secret-keys`)."
+    )
+    passphrase: Secret | None = Field(default=None, description="Its passphrase, if it has one.")
 
 
 class PublicationOptions(Options):
@@ -43,6 +52,10 @@ class PublicationOptions(Options):
             "How long clients may believe a Release (`7d`): its `Valid-Until`, counted from the"
             " moment of the version."
         ),
+    )
+    signing: SigningOptions | None = Field(
+        default=None,
+        description="The key that signs every Release; none: clients need `[trusted=yes]`.",
     )
     pool: Literal["digest", "upstream"] = Field(
         default="digest",

@@ -1,6 +1,7 @@
 """Lays a version out as an apt repository.
 
 dists/<suite>/Release                                           the suite, with digests
+dists/<suite>/InRelease, Release.gpg                            the same, signed
 dists/<suite>/<component>/binary-<architecture>/Packages[.gz|.xz]
 dists/<suite>/<component>/source/Sources[.gz|.xz]
 dists/<suite>/.../by-hash/SHA256/<digest>                       each of these under its digest
@@ -22,7 +23,7 @@ from reconciler.plugin import (
     Refused,
     StoredUnit,
 )
-from reconciler_deb.options.publication_options import PublicationOptions
+from reconciler_deb.options.publication_options import PublicationOptions, SigningOptions
 from reconciler_deb.publishing.indexes import Indexes, IndexName, entry_of
 from reconciler_deb.publishing.paths import all_files
 from reconciler_deb.publishing.release import (
@@ -31,6 +32,7 @@ from reconciler_deb.publishing.release import (
     compressed,
     render_release,
 )
+from reconciler_deb.publishing.signing import ReleaseSigner, SigningKey
 from reconciler_deb.reading.units import PACKAGE, SOURCE_PACKAGE
 
 _MEDIA_TYPES: Final = {
@@ -65,13 +67,14 @@ class AptPublisher(Publisher[PublicationOptions]):
         for name in conduit.groups():
             for unit in conduit.units(name):
                 indexes.add(unit, entry_of(unit, options.pool))
+        key = signing_key(options.signing)
         with conduit.whole_repository() as output:
             for suite in indexes.suites():
                 bodies = indexes.of_suite(suite)
                 files = _publish_indexes(output, suite, bodies)
                 facts = release_facts(suite, options, conduit.version.recorded_at)
                 text = render_release(facts, bodies, files)
-                output.page(f"dists/{suite}/Release", text, "text/plain")
+                _publish_release(output, suite, text, key=key)
 
 
 def _publish_files(output: Output, units: Iterable[StoredUnit], pool: str) -> None:
@@ -113,6 +116,26 @@ def _publish_indexes(
                     f"dists/{suite}/{under_digest}", content, _BYTES, immutable=True, linger=_LINGER
                 )
     return files
+
+
+def _publish_release(output: Output, suite: str, text: bytes, *, key: SigningKey | None) -> None:
+    """Write a Release, and what signs it: `InRelease`, and `Release.gpg` for older clients."""
+    folder = f"dists/{suite}"
+    output.page(f"{folder}/Release", text, "text/plain")
+    if key is not None:
+        clearsigned, detached = ReleaseSigner(key, "clearsigned"), ReleaseSigner(key, "detached")
+        output.signed_page(f"{folder}/InRelease", text, "text/plain", signer=clearsigned)
+        output.signed_page(
+            f"{folder}/Release.gpg", text, "application/pgp-signature", signer=detached
+        )
+
+
+def signing_key(options: SigningOptions | None) -> SigningKey | None:
+    """Return the key that signs; None where nothing is signed."""
+    if options is None:
+        return None
+    passphrase = options.passphrase.reveal() if options.passphrase is not None else ""
+    return SigningKey(options.key.reveal(), passphrase)
 
 
 def release_facts(suite: str, options: PublicationOptions, moment: datetime) -> ReleaseFacts:
