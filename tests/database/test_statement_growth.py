@@ -29,7 +29,7 @@ from tests.support import room_operations
 from tests.support.large_states import opened_state
 from tests.support.room_operations import SMALL, WHOLE
 
-SIZES = (200, 20_000)
+SIZES = (200, 5_000)
 STEP = 50  # instructions of the virtual machine, counted as one
 GROWTH, ALLOWED = 2, 40
 
