@@ -55,7 +55,7 @@ def test_units_are_examined_again_for_what_arrived_or_was_lost(tmp_path: Path) -
         )
         change(writer, team, joins=[unit, a_unit("b", "two")])
         waiting = next(
-            found.id for found in writer.unexamined_units(team, 0, 1) if found.unit.key == "one"
+            each.id for each in writer.unexamined_units(team, 0, 1) if each.unit.key == "one"
         )
 
         def examined(*derived: DerivedArtifact) -> bool:
@@ -65,7 +65,7 @@ def test_units_are_examined_again_for_what_arrived_or_was_lost(tmp_path: Path) -
         waits = DerivedArtifact(waiting, "x", None, "one")
         assert not examined(waits)
         writer.artifact_stored(container, 3)
-        assert [found.id for found in writer.extractable_units(team, 1)] == [waiting]
+        assert [each.id for each in writer.extractable_units(team, 1)] == [waiting]
         assert not writer.has_extractable_units(team, 0), "not of the empty version"
         assert examined(waits), "it came while the unit was examined"
         writer.record_derived([], {MADE: 4}, examined=[])
