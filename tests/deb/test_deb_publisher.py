@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
-from reconciler.plugin import StoredArtifact, StoredUnit
-from reconciler_deb.publishing.indexes import Indexes, IndexName, entry_of
-from reconciler_deb.publishing.paths import pool_files, pool_path
-from reconciler_deb.publishing.release import (
-    ReleaseFacts,
-    by_hash_path,
-    compressed,
-    render_release,
+from reconciler.plugin import RenderedFile, StoredArtifact, StoredUnit
+from reconciler_deb.options.publication_options import PublicationOptions
+from reconciler_deb.publishing.indexes import (
+    IndexName,
+    entry_of,
+    index_file,
+    indexes_of,
+    parse_index_name,
 )
+from reconciler_deb.publishing.paths import pool_files, pool_path
+from reconciler_deb.publishing.release import render_release
 from reconciler_deb.reading.units import PACKAGE, SOURCE_PACKAGE
 from reconciler_deb.releases.release_file import parse_release
 from tests.support.apt import control, paragraph
@@ -41,11 +42,8 @@ def stored(name: str, version: str = "1.0", architecture: str = "amd64", **keys:
     )
 
 
-def collected(*units: StoredUnit, architectures: tuple[str, ...] = ()) -> Indexes:
-    indexes = Indexes(architectures)
-    for unit in units:
-        indexes.add(unit, entry_of(unit, "digest"))
-    return indexes
+def options(**keys: Any) -> PublicationOptions:
+    return PublicationOptions.model_validate(keys)
 
 
 def test_an_entry_is_what_upstream_says_but_for_the_place_of_the_file() -> None:
@@ -71,44 +69,37 @@ def test_the_files_of_a_source_package_lie_in_one_folder() -> None:
     assert sorted(pool_files(unit, "upstream")) == ["p/x.dsc", "p/x.tar"]
 
 
-def test_packages_for_all_stand_in_the_index_of_each_architecture() -> None:
-    indexes = collected(
-        stored("b"), stored("a", architecture="all"), stored("c", suite="next", component="extra")
-    )
-    assert indexes.suites() == ["next", "stable"]
-    stable = indexes.of_suite("stable")
-    [(name, body)] = stable.items()
-    assert name == IndexName("stable", "main", "amd64")
-    assert [line for line in body.decode().splitlines() if line.startswith("Package:")] == [
-        "Package: a",
-        "Package: b",
-    ]
-    only_all = collected(stored("a", architecture="all"))
-    assert [name.architecture for name in only_all.of_suite("stable")] == ["all"]
-    both = collected(stored("a", architecture="all"), architectures=("arm64", "amd64", "all"))
-    assert [name.architecture for name in both.of_suite("stable")] == ["amd64", "arm64"]
+def test_packages_for_all_have_an_index_of_their_own_or_stand_in_each() -> None:
+    unit, every = stored("b", suite="a/b"), stored("a", architecture="all")
+    assert indexes_of(unit, options()) == [IndexName("a/b", "main", "amd64")]
+    assert indexes_of(every, options()) == [IndexName("stable", "main", "all")]
+    both = indexes_of(every, options(architectures=["arm64", "amd64", "all"]))
+    assert [name.architecture for name in both] == ["amd64", "arm64"]
+    assert parse_index_name(str(indexes_of(unit, options())[0])).suite == "a/b"
 
 
-def test_the_order_of_units_means_nothing() -> None:
-    units = [stored("b"), stored("a"), stored("a", "2.0")]
-    assert collected(*units).of_suite("stable") == collected(*units[::-1]).of_suite("stable")
+def test_an_index_is_published_compressed_and_under_its_digest() -> None:
+    file = index_file(IndexName("a/b", "main", "source"), options(compressions=["gz"]))
+    assert (file.path, file.compressions) == ("dists/a/b/main/source/Sources", ("gz",))
+    assert file.by_digest == ("dists/a/b/main/source/by-hash/SHA256/{sha256}",)
+    assert file.summary == "a/b"
 
 
 def test_a_release_lists_every_file_and_can_be_read_again() -> None:
-    name, body = IndexName("stable", "main", "amd64"), b"Package: a\n"
-    files = {path: content for path, content, _ in compressed(name.path, body)}
-    assert gzip.decompress(files[f"{name.path}.gz"]) == body
-    assert lzma.decompress(files[f"{name.path}.xz"]) == body
-    assert by_hash_path(name.path, body) == (
-        f"main/binary-amd64/by-hash/SHA256/{sha256(body).hexdigest()}"
-    )
-    facts = ReleaseFacts("stable", "Ours", "", "For tests", datetime(2026, 1, 5, 10, tzinfo=UTC))
-    text = render_release(facts, [name], files)
+    name = str(IndexName("stable", "main", "amd64"))
+    path = "dists/stable/main/binary-amd64/Packages"
+    files = [
+        RenderedFile(name, path, "", 11, {"sha256": "a" * 64}, published=False),
+        RenderedFile(name, f"{path}.gz", "gz", 5, {"sha256": "b" * 64}),
+    ]
+    moment = datetime(2026, 1, 5, 10, tzinfo=UTC)
+    text = render_release("stable", options(origin="Ours", validFor="7d"), moment, files=files)
     release = parse_release(text)
     assert {path: index.size for path, index in release.indexes.items()} == {
-        path: len(content) for path, content in files.items()
+        "main/binary-amd64/Packages": 11,
+        "main/binary-amd64/Packages.gz": 5,
     }
-    assert release.date == facts.date
+    assert (release.date, release.valid_until) == (moment, moment + timedelta(days=7))
     assert release.by_hash
     assert b"Label" not in text
     assert release.fields["origin"] == "Ours"

@@ -42,8 +42,8 @@ class PublicationOptions(Options):
     architectures: Annotated[ArchitectureList, NotEmpty()] = Field(
         default=(),
         description=(
-            "Architectures that have an index even while no package is for them; the others have"
-            " one once there is a package."
+            "Architectures whose indexes list the packages for `all` too, for clients other than"
+            " apt; none: these have an index of their own."
         ),
     )
     valid_for: Duration | None = Field(
@@ -56,6 +56,12 @@ class PublicationOptions(Options):
     signing: SigningOptions | None = Field(
         default=None,
         description="The key that signs every Release; none: clients need `[trusted=yes]`.",
+    )
+    compressions: Annotated[
+        tuple[Literal["gz", "xz", "zst"], ...], Field(strict=False), NotEmpty()
+    ] = Field(
+        default=("gz", "xz"),
+        description="Compressions of indexes; `xz` is the smallest, and costs the most by far.",
     )
     pool: Literal["digest", "upstream"] = Field(
         default="digest",

@@ -2,36 +2,32 @@
 
 dists/<suite>/Release                                           the suite, with digests
 dists/<suite>/InRelease, Release.gpg                            the same, signed
-dists/<suite>/<component>/binary-<architecture>/Packages[.gz|.xz]
-dists/<suite>/<component>/source/Sources[.gz|.xz]
+dists/<suite>/<component>/binary-<architecture>/Packages.gz, .xz
+dists/<suite>/<component>/source/Sources.gz, .xz
 dists/<suite>/.../by-hash/SHA256/<digest>                       each of these under its digest
 pool/...                                                        the files
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from reconciler.plugin import (
+    IndexFile,
     Metadata,
     Output,
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
     Refused,
+    RenderedFile,
     StoredUnit,
 )
 from reconciler_deb.options.publication_options import PublicationOptions, SigningOptions
-from reconciler_deb.publishing.indexes import Indexes, IndexName, entry_of
+from reconciler_deb.publishing.indexes import entry_of, index_file, indexes_of, parse_index_name
 from reconciler_deb.publishing.paths import all_files
-from reconciler_deb.publishing.release import (
-    ReleaseFacts,
-    by_hash_path,
-    compressed,
-    render_release,
-)
+from reconciler_deb.publishing.release import render_release
 from reconciler_deb.publishing.signing import ReleaseSigner, SigningKey
 from reconciler_deb.reading.units import PACKAGE, SOURCE_PACKAGE
 
@@ -41,12 +37,16 @@ _MEDIA_TYPES: Final = {
     "dsc": "text/plain",
 }
 _BYTES: Final = "application/octet-stream"
-# A client that has read a Release may ask for the indexes of that one for as long.
-_LINGER: Final = "1d"
+
+AptConduit = PublishConduit[PublicationOptions]
 
 
 class AptPublisher(Publisher[PublicationOptions]):
-    """Publishes an apt repository. The result depends on the version and the options alone."""
+    """Publishes an apt repository. The result depends on the version and the options alone.
+
+    The core keeps the entries of indexes, and renders those that differ; the Release of a suite
+    sums up the files of its indexes.
+    """
 
     revision = 1
 
@@ -54,27 +54,53 @@ class AptPublisher(Publisher[PublicationOptions]):
     def metadata(cls) -> Metadata:
         return Metadata("deb", "apt repository", (PACKAGE, SOURCE_PACKAGE), ">=2.0,<3")
 
-    def publish(
-        self, conduit: PublishConduit[PublicationOptions], config: PluginCallConfiguration
-    ) -> None:
-        """Write the files of changed packages, then all indexes."""
-        options = conduit.options
+    @classmethod
+    def indexes_of(cls, unit: StoredUnit, options: PublicationOptions) -> Iterable[str]:
+        return map(str, indexes_of(unit, options))
+
+    @classmethod
+    def entry_of(cls, unit: StoredUnit, index: str, options: PublicationOptions) -> bytes:
+        return entry_of(unit, options.pool)
+
+    @classmethod
+    def index_file(cls, name: str, options: PublicationOptions) -> IndexFile:
+        return index_file(parse_index_name(name), options)
+
+    def publish(self, conduit: AptConduit, config: PluginCallConfiguration) -> None:
+        """Write the files of changed packages."""
         for name in conduit.changed_groups():
             units = conduit.units(name)
             with conduit.group(name) as output:
-                _publish_files(output, units, options.pool)
-        indexes = Indexes(options.architectures)
-        for name in conduit.groups():
-            for unit in conduit.units(name):
-                indexes.add(unit, entry_of(unit, options.pool))
-        key = signing_key(options.signing)
-        with conduit.whole_repository() as output:
-            for suite in indexes.suites():
-                bodies = indexes.of_suite(suite)
-                files = _publish_indexes(output, suite, bodies)
-                facts = release_facts(suite, options, conduit.version.recorded_at)
-                text = render_release(facts, bodies, files)
-                _publish_release(output, suite, text, key=key)
+                _publish_files(output, units, conduit.options.pool)
+
+    def render_summary(
+        self,
+        conduit: AptConduit,
+        name: str,
+        files: Sequence[RenderedFile],
+        *,
+        output: Output,
+    ) -> None:
+        """Write the Release of a suite, and what signs it: `Release.gpg` is for older clients."""
+        options, folder = conduit.options, f"dists/{name}"
+        text = render_release(name, options, conduit.version.recorded_at, files=files)
+        output.page(f"{folder}/Release", text, "text/plain")
+        if options.signing is not None:
+            key = signing_key(options.signing)
+            clearsigned, detached = (
+                ReleaseSigner(key, "clearsigned"),
+                ReleaseSigner(key, "detached"),
+            )
+            output.signed_page(f"{folder}/InRelease", text, "text/plain", signer=clearsigned)
+            output.signed_page(
+                f"{folder}/Release.gpg", text, "application/pgp-signature", signer=detached
+            )
+
+
+def signing_key(options: SigningOptions) -> SigningKey:
+    """Return the key that signs."""
+    passphrase = options.passphrase.reveal() if options.passphrase is not None else ""
+    return SigningKey(options.key.reveal(), passphrase)
 
 
 def _publish_files(output: Output, units: Iterable[StoredUnit], pool: str) -> None:
@@ -97,48 +123,3 @@ def _publish_files(output: Output, units: Iterable[StoredUnit], pool: str) -> No
 def media_type(path: str) -> str:
     """Return the media type of a file of the pool."""
     return _MEDIA_TYPES.get(path.rpartition(".")[2], _BYTES)
-
-
-def _publish_indexes(
-    output: Output, suite: str, bodies: Mapping[IndexName, bytes]
-) -> dict[str, bytes]:
-    """Write the indexes of a suite, each under its name and its digest; return them by path."""
-    files: dict[str, bytes] = {}
-    by_hash: set[str] = set()
-    for name, body in bodies.items():
-        for path, content, type_ in compressed(name.path, body):
-            files[path] = content
-            output.page(f"dists/{suite}/{path}", content, type_)
-            under_digest = by_hash_path(path, content)
-            if under_digest not in by_hash:
-                by_hash.add(under_digest)
-                output.page(
-                    f"dists/{suite}/{under_digest}", content, _BYTES, immutable=True, linger=_LINGER
-                )
-    return files
-
-
-def _publish_release(output: Output, suite: str, text: bytes, *, key: SigningKey | None) -> None:
-    """Write a Release, and what signs it: `InRelease`, and `Release.gpg` for older clients."""
-    folder = f"dists/{suite}"
-    output.page(f"{folder}/Release", text, "text/plain")
-    if key is not None:
-        clearsigned, detached = ReleaseSigner(key, "clearsigned"), ReleaseSigner(key, "detached")
-        output.signed_page(f"{folder}/InRelease", text, "text/plain", signer=clearsigned)
-        output.signed_page(
-            f"{folder}/Release.gpg", text, "application/pgp-signature", signer=detached
-        )
-
-
-def signing_key(options: SigningOptions | None) -> SigningKey | None:
-    """Return the key that signs; None where nothing is signed."""
-    if options is None:
-        return None
-    passphrase = options.passphrase.reveal() if options.passphrase is not None else ""
-    return SigningKey(options.key.reveal(), passphrase)
-
-
-def release_facts(suite: str, options: PublicationOptions, moment: datetime) -> ReleaseFacts:
-    """Return the facts of a Release that is made of a version at its moment."""
-    until = moment + options.valid_for if options.valid_for is not None else None
-    return ReleaseFacts(suite, options.origin, options.label, options.description, moment, until)

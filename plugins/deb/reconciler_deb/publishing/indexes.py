@@ -1,19 +1,21 @@
-"""Indexes: which of them list a unit, with which text, and the index of such entries.
+"""Indexes: which of them list a unit, with which text, and as which files they are published.
 
-`entry_of` is what a unit looks like in an index, `Index.names_of` says in which ones it is: both
-depend on the unit and the keys of the publication alone.
+All of it depends on one unit and the keys of the publication alone, so that a change costs what it
+changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from reconciler.plugin import StoredUnit
+from reconciler.plugin import IndexFile, StoredUnit
 from reconciler_deb.control.paragraphs import replace_field
+from reconciler_deb.options.publication_options import PublicationOptions
 from reconciler_deb.publishing.paths import pool_folder, pool_path
 from reconciler_deb.reading.index_files import ALL, SOURCE, index_path
 from reconciler_deb.reading.units import SOURCE_PACKAGE
+
+_SEPARATOR: Final = " "  # a suite and a component may hold a slash, and no blank
 
 
 class IndexName(NamedTuple):
@@ -23,10 +25,32 @@ class IndexName(NamedTuple):
     component: str
     architecture: str
 
+    def __str__(self) -> str:
+        return _SEPARATOR.join(self)
+
     @property
     def path(self) -> str:
         """Path below the suite's folder, uncompressed."""
         return index_path(self.component, self.architecture)
+
+
+def parse_index_name(text: str) -> IndexName:
+    """Return the name that a text stands for."""
+    suite, component, architecture = text.split(_SEPARATOR)
+    return IndexName(suite, component, architecture)
+
+
+def indexes_of(unit: StoredUnit, options: PublicationOptions) -> list[IndexName]:
+    """Return the indexes that list a unit.
+
+    A package for all architectures stands in the index of each that the publication names, which
+    every client reads; else in an index of its own, which apt reads.
+    """
+    metadata = unit.metadata
+    own = metadata["architecture"]
+    architectures = [name for name in options.architectures if name not in (ALL, SOURCE)]
+    listed = sorted(set(architectures)) if own == ALL and architectures else [own]
+    return [IndexName(metadata["suite"], metadata["component"], name) for name in listed]
 
 
 def entry_of(unit: StoredUnit, pool: str) -> bytes:
@@ -39,42 +63,13 @@ def entry_of(unit: StoredUnit, pool: str) -> bytes:
     return f"{text}\n\n".encode()
 
 
-class Indexes:
-    """All indexes of a version, as they are collected from its units."""
-
-    def __init__(self, architectures: Iterable[str] = ()) -> None:
-        self._always = frozenset(architectures) - {ALL, SOURCE}
-        self._entries: dict[IndexName, list[tuple[str, str, bytes]]] = {}
-
-    def add(self, unit: StoredUnit, entry: bytes) -> None:
-        """Add the entry of a unit to the index of its own architecture."""
-        metadata = unit.metadata
-        name = IndexName(metadata["suite"], metadata["component"], metadata["architecture"])
-        self._entries.setdefault(name, []).append((unit.group, unit.key, entry))
-
-    def suites(self) -> list[str]:
-        """Return the suites that hold a package, in name order."""
-        return sorted({name.suite for name in self._entries})
-
-    def of_suite(self, suite: str) -> Mapping[IndexName, bytes]:
-        """Return the indexes of a suite with their bodies, by name.
-
-        Packages for all architectures stand in the index of each, as clients expect that know no
-        index of `all`; where no other architecture is there, that is their index.
-        """
-        names = {name for name in self._entries if name.suite == suite}
-        binary = {name.architecture for name in names} | self._always
-        architectures = sorted(binary - {ALL, SOURCE}) or ([ALL] if ALL in binary else [])
-        indexes = {}
-        for component in sorted({name.component for name in names}):
-            for architecture in architectures:
-                name = IndexName(suite, component, architecture)
-                indexes[name] = self._body({name, name._replace(architecture=ALL)})
-            sources = IndexName(suite, component, SOURCE)
-            if sources in names:
-                indexes[sources] = self._body({sources})
-        return indexes
-
-    def _body(self, names: Iterable[IndexName]) -> bytes:
-        entries = sorted(entry for name in names for entry in self._entries.get(name, ()))
-        return b"".join(entry for _, _, entry in entries)
+def index_file(name: IndexName, options: PublicationOptions) -> IndexFile:
+    """Return what files an index is published as: compressed, by name and by digest."""
+    folder = f"dists/{name.suite}/{name.path.rpartition('/')[0]}"
+    return IndexFile(
+        f"dists/{name.suite}/{name.path}",
+        compressions=options.compressions,
+        plain=False,
+        by_digest=(f"{folder}/by-hash/SHA256/{{sha256}}",),
+        summary=name.suite,
+    )
