@@ -30,6 +30,8 @@ from reconciler.model import Digest, FilterVerdict, stored_unit
 
 logger = logging.getLogger(__name__)
 
+ALL = 2**62
+
 _rows = publication_withheld.c
 _REPOSITORY = parameter("repository_id", repository_group.c.repository_id)
 _IN = parameter("repository_id", membership.c.repository_id)
@@ -42,6 +44,7 @@ _WITHHELD = (
     .join(publication_withheld, _rows.unit_id == unit.c.id)
     .where(_rows.publication_id == _PUBLICATION, at(_NUMBER, _rows))
     .order_by(unit.c.group_name, unit.c.type, unit.c.key)
+    .limit(bindparam("limit"))
 )
 _QUARANTINED = (  # no join, which would begin with the units
     select(unit.c.group_name)
@@ -137,12 +140,13 @@ class Withheld(NamedTuple):
 class WithheldReads(Reading):
     """Withheld units, and units with their sources."""
 
-    def withheld(self, publication_id: int, number: int) -> dict[Digest, WithheldUnit]:
-        """Return the units that a publication withholds, by (group, type, key)."""
+    def withheld(
+        self, publication_id: int, number: int, *, limit: int = ALL
+    ) -> dict[Digest, WithheldUnit]:
+        """Return the units that a publication withholds, the first ones by (group, type, key)."""
+        values = {"of_publication": publication_id, "of_number": number, "limit": limit}
         with self._reading.connect() as connection:
-            rows = connection.execute(
-                _WITHHELD, {"of_publication": publication_id, "of_number": number}
-            )
+            rows = connection.execute(_WITHHELD, values)
             return {
                 Digest(row[3]): WithheldUnit(row[0], row[1], row[2], Digest(row[3]), row[4])
                 for row in rows

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from difflib import get_close_matches
-from itertools import islice
 from typing import Any
 
 from reconciler.database import Difference, Outcome, PublicationRecord, Reader, VersionRecord
 from reconciler.engine.plugin_lifecycle.plugin_uses import publisher_of
 from reconciler.engine.sources.delisted_units import DelistedUnits, summarize
-from reconciler.engine.sources.withdrawals import QUARANTINED, Withdrawals, still_shown
+from reconciler.engine.sources.withdrawals import Withdrawals, still_shown
 from reconciler.errors import PluginFault, UsageFault
 from reconciler.model import (
     LATEST,
@@ -241,8 +240,7 @@ class Inspector:
             return {}
         held = still_shown(self._reader, repository.id, shown.version, withdrawn=withdrawn)
         publication_id = actual.publications[resource.ref.name].id
-        withheld = self._reader.withheld(publication_id, shown.number) if held else {}
-        hidden = {unit.group for unit in withheld.values() if unit.reason == QUARANTINED}
+        hidden = self._reader.quarantined_groups(publication_id, shown.number) if held else set()
         names = [name for name in held if name not in hidden]
         return {"quarantinedShown": names} if names else {}
 
@@ -267,9 +265,7 @@ class Inspector:
         """Return the first withheld units of a publication."""
         if not shown.verdict.units:
             return {}
-        units = islice(
-            self._reader.withheld(publication_id, shown.number).values(), WITHHELD_ENTRIES
-        )
+        units = self._reader.withheld(publication_id, shown.number, limit=WITHHELD_ENTRIES)
         fields = (
             {
                 "type": unit.type,
@@ -278,7 +274,7 @@ class Inspector:
                 "digest": str(unit.digest),
                 "reason": unit.reason,
             }
-            for unit in units
+            for unit in units.values()
         )
         return {"withheldUnits": list(fields)}
 
