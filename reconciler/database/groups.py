@@ -122,7 +122,8 @@ class GroupReads(Reading):
                     digests.get(selection) or digests.setdefault(selection, Digest(selection)),
                     again,
                 )
-                for name, validator, selection, again in rows
+                for batch in rows.partitions(STREAM)
+                for name, validator, selection, again in batch
             }
 
     def committed_group(self, repository_id: int, source: str, name: str) -> CommittedGroup | None:

@@ -171,7 +171,7 @@ def _listed(
     glob are asked for even where the list lacks them: that alone does not say that they are gone.
     """
     prefilter = ProjectFilter(options, conduit.filters)
-    literal = set(options.literal_projects())
+    literal, shared = set(options.literal_projects()), options.shared
     for name, serial in serials.items():
         validator = None if serial is None else f"{_SERIAL}{serial}"
         yield Group(
@@ -179,7 +179,7 @@ def _listed(
             validator,
             listed=name not in literal,
             refused=prefilter.refusal(name),
-            shared=bool(options.shared and options.shared.for_project(name)),
+            shared=bool(shared and shared.for_project(name)),
         )
     yield from _named(options, sorted(literal - serials.keys()))
 

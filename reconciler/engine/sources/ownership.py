@@ -115,6 +115,15 @@ class NameOwnership:
             return ALLOWED
         return NameRuling(unavailable=self.unavailable_before(source))
 
+    def allows(self, source: str, name: str, committed: Mapping[str, CommittedGroup]) -> bool:
+        """Return True if `ruling` allows it; `committed`: what is recorded of this source.
+
+        Asked of every name that a source lists: mostly no name has an owner yet.
+        """
+        if not self._incomplete and name not in self._owners:
+            return True
+        return self.ruling(source, name, committed.get(name)).allowed
+
     def claim(self, source: str, names: Iterable[str]) -> None:
         """Give `source` the names that it has, those excepted that another one owns already."""
         if not self._shared:

@@ -148,7 +148,7 @@ class SourceResolver(ABC):
 
     def _may_bring(self, name: str) -> bool:
         """Return True if no earlier source owns the name, or may own it."""
-        return self._ruling(name).allowed
+        return self._ownership.allows(self._source.id, name, self._committed.groups)
 
     def _is_contested(self, name: str) -> bool:
         """Return True if an unavailable earlier source may own the name."""

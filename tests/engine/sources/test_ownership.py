@@ -49,6 +49,15 @@ def group(name: str, validator: str = "1") -> CommittedGroup:
     return CommittedGroup(name, validator, BASIS)
 
 
+def may_bring(
+    ownership: NameOwnership, source: str, name: str, *, committed: Mapping[str, CommittedGroup]
+) -> bool:
+    """Return the ruling; what is asked of every name of a list says the same."""
+    allowed = ownership.ruling(source, name, committed.get(name)).allowed
+    assert ownership.allows(source, name, committed) is allowed
+    return allowed
+
+
 def run(
     sources: Sequence[str],
     answers: Mapping[str, Answer],
@@ -76,9 +85,7 @@ def ask(run: Run, source: str, order: Callable[[Sequence[str]], Sequence[str]]) 
         run.brought[source], run.after[source] = set(), dict(committed)
         return
     names = order(list(answer.names))
-    allowed = [
-        name for name in names if ownership.ruling(source, name, committed.get(name)).allowed
-    ]
+    allowed = [name for name in names if may_bring(ownership, source, name, committed=committed)]
     ownership.claim(source, allowed)
     if answer.incomplete:
         ownership.claim_committed(source, committed)
