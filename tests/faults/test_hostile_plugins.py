@@ -211,7 +211,7 @@ async def coroutine() -> list[Unit]:
     ("overrides", "said"),
     [
         ({"read": answering.__get__(None, object)}, "came coroutine"),
-        ({"read": lambda self, conduit, group: units(TYPE, group.name, 2)}, "TypeError"),
+        ({"read": lambda self, conduit, group: units(TYPE, group.name, 2)}, "`async def read`"),
         (
             {"declare": lambda self, conduit: iter([Group("alpha")])},
             "`declare` is an async generator: it gives list_iterator",
@@ -220,7 +220,7 @@ async def coroutine() -> list[Unit]:
             {"declare": lambda self, conduit: coroutine()},
             "`declare` is an async generator: it gives coroutine",
         ),
-        ({"sync": lambda self, conduit, config: None}, "TypeError"),
+        ({"sync": lambda self, conduit, config: None}, "`async def sync`"),
     ],
     ids=[
         "a coroutine as answer",
