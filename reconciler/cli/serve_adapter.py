@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,23 +10,27 @@ from typing import Any
 from reconciler.engine import NO_PATIENCE, CallLimits, Home, LeasePatience
 from reconciler.engine.service import Service
 from reconciler.engine.uploads.receiving import UploadResult
-from reconciler.errors import PluginFault
+from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.manifest import read_recorded
-from reconciler.plugin import MissingConduit, Redirect, UploadedFile
+from reconciler.plugin import (
+    Answer,
+    MissingConduit,
+    ReceivedRequest,
+    Redirect,
+    UploadedFile,
+)
 from reconciler.plugin.config import PluginSettings
 from reconciler.plugin.registry import Registry
 from reconciler.serve import (
     Application,
+    ArrivedRequest,
     Catalogue,
     OnDemand,
-    ReceivedFile,
     SuggestPath,
+    UploadAnswer,
     UploadReceipt,
     Uploads,
 )
-
-INCOMING_FOLDER = "arriving"
-"""Folder of a home for incoming files, on the disk of the store."""
 
 
 def application(
@@ -59,7 +64,7 @@ def assembled(
     uploads, with runs that hold what they need.
     """
     service = Service(home, registry, read_recorded, limits=limits, patience=patience)
-    database, store, folder = home.database(), home.store(), home.root / INCOMING_FOLDER
+    database, store, folder = home.database(), home.store(), home.arriving_folder
     return Application(
         Catalogue(
             database.reader(),
@@ -77,27 +82,58 @@ def assembled(
 
 
 class ServiceReceiver:
-    """Passes uploads to the engine; converts files and results between `serve` and `engine`."""
+    """Passes uploads to the engine; converts requests and results between `serve` and `engine`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self.authenticate = service.authenticate
 
-    async def receive(
-        self,
-        publication: str,
-        path: str,
-        fields: Mapping[str, str],
-        *,
-        file: ReceivedFile,
-        uploader: str,
-    ) -> UploadReceipt:
-        """Take a file, as `reconciler.serve.UploadReceiver` says."""
-        uploaded = UploadedFile(file.name, file.path, file.size, file.sha256)
-        result = await self._service.receive(
-            publication, path, fields, file=uploaded, principal=uploader
+    def endpoints(self, publication: str, path: str) -> dict[str, bool]:
+        """Return the methods of a path, as `reconciler.serve.UploadReceiver` says."""
+        matches = self._service.endpoints(publication, path)
+        return {method: match.endpoint.form for method, match in sorted(matches.items())}
+
+    async def receive(self, publication: str, request: ArrivedRequest) -> UploadReceipt:
+        """Take a request, as `reconciler.serve.UploadReceiver` says."""
+        received = await asyncio.to_thread(self._received, publication, request)
+        result = await self._service.receive(publication, received)
+        return UploadReceipt(
+            upload_message(result),
+            result.version,
+            shown=not result.delayed,
+            answer=_upload_answer(result.answer),
         )
-        return UploadReceipt(upload_message(result), result.version, shown=not result.delayed)
+
+    def error_answer(
+        self, publication: str, request: ArrivedRequest, status: int, *, error: ReconcilerError
+    ) -> UploadAnswer | None:
+        """Return the publisher's answer, as `reconciler.serve.UploadReceiver` says."""
+        received = self._received(publication, request)
+        return _upload_answer(
+            self._service.error_answer(publication, received, status, error=error)
+        )
+
+    def _received(self, publication: str, request: ArrivedRequest) -> ReceivedRequest:
+        match = self._service.endpoints(publication, request.path).get(request.method)
+        return ReceivedRequest(
+            method=request.method,
+            path=request.path,
+            parameters=match.parameters if match is not None else {},
+            query=request.query,
+            headers=request.headers,
+            fields=request.fields,
+            files=[
+                UploadedFile(file.name, file.path, file.size, file.sha256, file.field)
+                for file in request.files
+            ],
+            principal=request.uploader,
+        )
+
+
+def _upload_answer(answer: Answer | None) -> UploadAnswer | None:
+    if answer is None:
+        return None
+    return UploadAnswer(answer.status, answer.body, answer.media_type, answer.headers)
 
 
 class PublisherSuggestions(Mapping[str, SuggestPath]):

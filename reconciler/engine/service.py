@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 from reconciler.database import ArtifactOrigin, Database, Writer
 from reconciler.engine.planning.recorded_rules import ReadRecorded
@@ -27,6 +28,7 @@ from reconciler.engine.transfer.artifact_fetcher import may_have_run_out
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.uploads.authentication import authenticate, unreadable_secrets
+from reconciler.engine.uploads.plugin_results import check_answer
 from reconciler.engine.uploads.receiving import UploadResult, Uploads
 from reconciler.errors import Gone, ReconcilerError, Refused, StateFault, UsageFault
 from reconciler.model import (
@@ -35,11 +37,13 @@ from reconciler.model import (
     DesiredState,
     Digest,
     Kind,
+    Publication,
     RecordedState,
     Ref,
     Remote,
 )
-from reconciler.plugin import UploadedFile, UploadForm
+from reconciler.plugin import Answer, ReceivedRequest, UploadedFile
+from reconciler.plugin.endpoints import Matched, matched_endpoints
 from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, open_fetcher, relay
 
@@ -117,18 +121,24 @@ class Service:
         Raises Gone if the publication takes no files, and Temporary if what was recorded of it
         cannot be used now.
         """
-        state = self._recorded()
-        target = state.desired.publications.get(publication)
-        if target is None and (
-            fault := unusable_error(state.faults, Ref(Kind.PUBLICATION, publication))
-        ):
-            raise fault
+        target = self._usable_publication(publication)
         if target is None or not target.uploaders:
             raise Gone(
                 f"publication `{publication}` takes no files",
                 hint="`access.upload` in its manifest says who may send some",
             )
         return authenticate(target.uploaders, authorization)
+
+    def _usable_publication(self, name: str) -> Publication | None:
+        """Return a recorded publication, None if there is none.
+
+        Raises Temporary if what was recorded of it cannot be used now.
+        """
+        state = self._recorded()
+        target = state.desired.publications.get(name)
+        if target is None and (fault := unusable_error(state.faults, Ref(Kind.PUBLICATION, name))):
+            raise fault
+        return target
 
     def unauthenticated_uploaders(self) -> list[str]:
         """Return a message for each uploader whose secret cannot be read here."""
@@ -150,21 +160,39 @@ class Service:
         ]
         return [error for error in errors if error is not None]
 
-    async def receive(
-        self,
-        publication: str,
-        path: str,
-        fields: Mapping[str, str],
-        *,
-        file: UploadedFile,
-        principal: str,
-    ) -> UploadResult:
-        """Take a file that was sent to a publication. Raises as `Uploads.receive`."""
+    def endpoints(self, publication: str, path: str) -> dict[str, Matched]:
+        """Return which endpoints of a publisher are about a path, by method. Thread-safe.
+
+        Raises Temporary if what was recorded of the publication cannot be used now.
+        """
+        target = self._usable_publication(publication)
+        if target is None:
+            return {}
+        cls: Any = self._registry.publisher(target.publisher).cls
+        return matched_endpoints(cls.endpoints, path)
+
+    async def receive(self, publication: str, request: ReceivedRequest) -> UploadResult:
+        """Take a request that was sent to a publication. Raises as `Uploads.receive`."""
         target = (await asyncio.to_thread(self.desired)).publications.get(publication)
         async with self._slot(target.repository if target is not None else "") as uploads:
-            return await uploads.receive(
-                publication, UploadForm(path, fields), file, principal=principal
-            )
+            return await uploads.receive(publication, request)
+
+    def error_answer(
+        self, publication: str, request: ReceivedRequest, status: int, *, error: ReconcilerError
+    ) -> Answer | None:
+        """Return how the publisher tells a client of an error; None for a sentence. Never raises.
+
+        Thread-safe.
+        """
+        try:
+            target = self.desired().publications[publication]
+            cls: Any = self._registry.publisher(target.publisher).cls
+            answer = cls.error_answer(request, status, error)
+            check_answer(answer)
+        except Exception as fault:  # the client is told of the first error, whatever this one is
+            logger.warning("`error_answer` of publication `%s` fails: %s", publication, fault)
+            return None
+        return cast("Answer | None", answer)
 
     async def upload(
         self, repository: str, file: UploadedFile, fields: Mapping[str, str], *, principal: str
@@ -404,7 +432,7 @@ class Service:
             secrets=SecretFingerprints(partial(self._home.key, create=False)),
         )
         state = self._read_recorded(writer.actual_state(), registry, self._overrides)
-        return Uploads(session, state.desired, state.faults)
+        return Uploads(session, state.desired, state.faults, folder=self._home.arriving_folder)
 
     def _origins_of(self, publication: str, digest: Digest) -> list[tuple[Remote, ArtifactOrigin]]:
         desired = self.desired()

@@ -10,6 +10,7 @@ from reconciler.errors import (
     Malformed,
     NotCached,
     PluginFault,
+    ReconcilerError,
     Refused,
     Stale,
     Unreachable,
@@ -18,7 +19,6 @@ from reconciler.errors import (
 from reconciler.model import Artifact, Group, Page, StoredArtifact, StoredUnit, Unit, safe_path
 from reconciler.plugin.conduits import (
     CopyConduit,
-    GroupedUnit,
     MissingConduit,
     Output,
     PublishConduit,
@@ -29,12 +29,20 @@ from reconciler.plugin.conduits import (
     Signer,
     SyncConduit,
     UploadConduit,
-    UploadedFile,
-    UploadForm,
     ValidateConduit,
 )
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Summary, TraceStep
+from reconciler.plugin.endpoints import (
+    GENERIC_UPLOAD,
+    UPLOAD_PATH,
+    Answer,
+    Endpoint,
+    GroupedUnit,
+    Received,
+    ReceivedRequest,
+    UploadedFile,
+)
 from reconciler.plugin.importer import Importer
 from reconciler.plugin.indexes import IndexEntry, IndexFile, RenderedFile, SortKey
 from reconciler.plugin.options import (
@@ -49,7 +57,7 @@ from reconciler.plugin.options import (
     parse_duration,
     parse_size,
 )
-from reconciler.plugin.publisher import UPLOAD_PATH, Publisher
+from reconciler.plugin.publisher import Publisher
 from reconciler.plugin.reserved_keys import RESERVED_KEYS
 from reconciler.plugin.secrets import Secret
 from reconciler.plugin.upstream_conduits import (
@@ -67,16 +75,19 @@ from reconciler.redaction import sanitize
 
 __all__ = [
     "API_VERSION",
+    "GENERIC_UPLOAD",
     "RESERVED_KEYS",
     "UNCHANGED",
     "UPLOAD_PATH",
     "ActiveFilter",
+    "Answer",
     "Artifact",
     "Conflict",
     "ContentType",
     "CopyConduit",
     "Decision",
     "Duration",
+    "Endpoint",
     "Gone",
     "Group",
     "GroupedUnit",
@@ -102,6 +113,9 @@ __all__ = [
     "Publisher",
     "ReadConduit",
     "ReceiveConduit",
+    "Received",
+    "ReceivedRequest",
+    "ReconcilerError",
     "Redirect",
     "Refused",
     "RenderedFile",
@@ -122,7 +136,6 @@ __all__ = [
     "Unit",
     "Unreachable",
     "UploadConduit",
-    "UploadForm",
     "UploadedFile",
     "UpstreamConduit",
     "ValidateConduit",

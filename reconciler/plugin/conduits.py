@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
 from reconciler.model import Artifact, StoredArtifact, StoredUnit, Unit
 from reconciler.plugin.config import PluginCallConfiguration
+from reconciler.plugin.endpoints import GroupedUnit, UploadedFile
 from reconciler.plugin.type_arguments import Filter_co, Options_co, Pages_co, Source_co
 from reconciler.plugin.upstream_conduits import (
     RepositoryInfo,
@@ -23,32 +23,6 @@ from reconciler.plugin.upstream_conduits import (
     UpstreamConduit,
     WritableScratchpads,
 )
-
-GroupedUnit = tuple[str, Unit]
-"""A unit and the name of the group that it belongs to."""
-
-
-class UploadedFile(msgspec.Struct, frozen=True):
-    """Uploaded file. `name`: as the client calls it, without folders; hostile until parsed.
-
-    `path`: where its bytes lie for the length of the call. `size` in bytes; `sha256`: 64 lower-case
-    hex digits, computed from the bytes that arrived.
-    """
-
-    name: str
-    path: Path
-    size: int
-    sha256: str
-
-
-class UploadForm(msgspec.Struct, frozen=True):
-    """Form that came with a file.
-
-    `path`: within the publication, as `upload/`. `fields`: texts by name.
-    """
-
-    path: str
-    fields: Mapping[str, str]
 
 
 class RepositoryContent(Protocol):
@@ -142,7 +116,14 @@ class ReceiveConduit(ChangeConduit[Pages_co], Protocol[Pages_co]):
 
     @property
     def publication(self) -> str:
-        """Name of the publication that the file was sent to."""
+        """Name of the publication that the request was sent to."""
+        ...
+
+    def add_file(self, name: str, body: bytes) -> UploadedFile:
+        """Return a file that the request held in another form, such as Base64 within JSON.
+
+        Units may have it as an artifact, as if it had been sent.
+        """
         ...
 
     def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[GroupedUnit]:

@@ -20,6 +20,7 @@ EXPORTS: Final[Mapping[str, str]] = {
     "Placed": "GroupedUnit",
     "ReadingCall": "UpstreamConduit",
     "Step": "TraceStep",
+    "UploadForm": "ReceivedRequest",
 }
 
 ATTRIBUTES: Final[Mapping[str, Mapping[str, str]]] = {

@@ -9,13 +9,12 @@ from reconciler.errors import Refused
 from reconciler.model import Group, StoredUnit, Unit
 from reconciler.plugin.conduits import (
     CopyConduit,
-    GroupedUnit,
     SyncConduit,
     UploadConduit,
-    UploadedFile,
     ValidateConduit,
 )
 from reconciler.plugin.config import PluginCallConfiguration
+from reconciler.plugin.endpoints import GroupedUnit, UploadedFile
 from reconciler.plugin.options import Metadata, Options
 from reconciler.plugin.type_arguments import Filter, Source, take_models
 from reconciler.plugin.upstream_conduits import ReadConduit, RepositoryInfo, Unchanged

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import ClassVar, Generic
 
-from reconciler.errors import Gone
+from reconciler.errors import Gone, Malformed, ReconcilerError
 from reconciler.model import StoredUnit
 from reconciler.plugin.conduits import (
-    GroupedUnit,
     MissingConduit,
     Output,
     PublishConduit,
     ReceiveConduit,
     Redirect,
-    UploadedFile,
-    UploadForm,
     ValidateConduit,
 )
 from reconciler.plugin.config import PluginCallConfiguration
+from reconciler.plugin.endpoints import (
+    GENERIC_UPLOAD,
+    UPLOAD_PATH,
+    Answer,
+    Endpoint,
+    GroupedUnit,
+    Received,
+    ReceivedRequest,
+)
 from reconciler.plugin.indexes import IndexEntry, IndexFile, RenderedFile, SortKey
 from reconciler.plugin.options import Metadata, Options
 from reconciler.plugin.type_arguments import Pages, take_models
 from reconciler.plugin.upstream_conduits import RepositoryInfo
-
-UPLOAD_PATH = "upload/"
-"""Path of uploads in the generic protocol: one `file`, and fields that the importer knows."""
 
 
 class Publisher(Generic[Pages]):
@@ -40,6 +44,9 @@ class Publisher(Generic[Pages]):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         take_models(cls, Publisher, "options")
+
+    # Requests that `receive` takes, where the manifest lets anybody send some.
+    endpoints: ClassVar[Sequence[Endpoint]] = (GENERIC_UPLOAD,)
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -174,14 +181,31 @@ class Publisher(Generic[Pages]):
         return None
 
     def receive(
-        self, conduit: ReceiveConduit[Pages], form: UploadForm, file: UploadedFile
-    ) -> Iterable[GroupedUnit]:
-        """Return the units of a file that was sent to the publication.
+        self, conduit: ReceiveConduit[Pages], request: ReceivedRequest
+    ) -> Received | Iterable[GroupedUnit]:
+        """Return what a request to one of the `endpoints` changes.
 
-        The file comes in the ecosystem's own protocol or the generic one (`upload/`). Runs in a
-        worker thread. Raise Gone for a path that accepts no files, Refused for a file that cannot
-        be accepted. Default: the generic protocol.
+        Units alone are as `Received(units)`. What changes is decided on and recorded before the
+        client is answered. Runs in a worker thread, perhaps twice for a request. Raise Refused for
+        what cannot be accepted, Gone for a path that does not exist, Malformed for a body that
+        cannot be read, Conflict where something else is there. Default: the generic protocol.
         """
-        if form.path != UPLOAD_PATH:
-            raise Gone(f"`{form.path}` takes no uploads", hint=f"send files to `{UPLOAD_PATH}`")
-        return conduit.to_importer(file, form.fields)
+        if request.path != UPLOAD_PATH:
+            raise Gone(f"`{request.path}` takes no uploads", hint=f"send files to `{UPLOAD_PATH}`")
+        if not request.files:
+            raise Malformed(
+                "the form holds no file", hint="send a part with a `filename` for each file"
+            )
+        made = (conduit.to_importer(file, request.fields) for file in request.files)
+        return next(made) if len(request.files) == 1 else chain.from_iterable(made)
+
+    @classmethod
+    def error_answer(
+        cls, request: ReceivedRequest, status: int, error: ReconcilerError
+    ) -> Answer | None:
+        """Return how clients of a protocol are told of an error, or None for a sentence. Pure.
+
+        `status`: as the core answers; the answer's own is used. `error`: of `receive`, or of what
+        the core decided about its units. Default: None.
+        """
+        return None

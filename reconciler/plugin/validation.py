@@ -24,6 +24,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from reconciler.logs import include_package
+from reconciler.plugin.endpoints import endpoint_problem
 from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, run
 from reconciler.plugin.former_names import former_attribute, missing_export
 from reconciler.plugin.options import Metadata, Options
@@ -240,6 +241,12 @@ def _check_coroutines(kind: str, cls: Any) -> None:
         )
 
 
+def _check_endpoints(cls: Any) -> None:
+    for endpoint in cls.endpoints:
+        if problem := endpoint_problem(endpoint):
+            raise Unsound(f"its endpoint {endpoint!r:.120} {problem}")
+
+
 def _check_attributes(kind: str, cls: Any) -> None:
     for name in KINDS[kind].models:
         model = getattr(cls, name, None)
@@ -252,6 +259,8 @@ def _check_attributes(kind: str, cls: Any) -> None:
     _check_coroutines(kind, cls)
     if kind == "importer":
         _check_selection(cls)
+    if kind == "publisher":
+        _check_endpoints(cls)
     if type(cls.revision) is not int:
         raise Unsound("its `revision` must be a whole number")
     if kind == "content-type":

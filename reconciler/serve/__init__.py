@@ -23,10 +23,12 @@ from reconciler.serve.application import Application
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.on_demand import OnDemand
 from reconciler.serve.ports import (
+    ArrivedRequest,
     ArtifactSource,
     Files,
     Publications,
     ReceivedFile,
+    UploadAnswer,
     UploadReceipt,
     UploadReceiver,
 )
@@ -36,6 +38,7 @@ from reconciler.serve.uploads import Uploads
 
 __all__ = [
     "Application",
+    "ArrivedRequest",
     "ArtifactSource",
     "Catalogue",
     "Files",
@@ -43,6 +46,7 @@ __all__ = [
     "Publications",
     "ReceivedFile",
     "SuggestPath",
+    "UploadAnswer",
     "UploadReceipt",
     "UploadReceiver",
     "Uploads",

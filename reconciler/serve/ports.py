@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from reconciler.database.records import ServedContent, ServedPublication
+from reconciler.errors import ReconcilerError
 from reconciler.model import ChunkedBody, Digest
 
 
@@ -73,12 +74,44 @@ class ReceivedFile:
     name: last path segment of the name that the client sent, hostile until parsed.
     path: where its `size` bytes are until `receive` returns; they may be moved away.
     sha256: 64 lower-case hex digits, computed from the bytes that arrived.
+    field: name of the form's part that held it.
     """
 
     name: str
     path: Path
     size: int
     sha256: str
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivedRequest:
+    """A request that may change a repository, once its body has arrived.
+
+    path: within the publication; empty for the publication's path itself.
+    query: values by name, in order.
+    headers: by name in lower case, without credentials.
+    fields: the form's texts by name; the texts of a name that came several times are lines.
+    files: of the form, in order; a body of another type is one file.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, Sequence[str]]
+    headers: Mapping[str, str]
+    fields: Mapping[str, str]
+    files: Sequence[ReceivedFile]
+    uploader: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadAnswer:
+    """A response in the protocol of a publisher."""
+
+    status: int
+    body: bytes
+    media_type: str
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +119,26 @@ class UploadReceipt:
     """The result of an upload.
 
     message: for the uploader. version: of the repository, which holds the file. url: where it is
-    served. shown: False where it is recorded and not published yet.
+    served. shown: False where it is recorded and not published yet. answer: in the place of the
+    server's own.
     """
 
     message: str
     version: int
     url: str | None = None
     shown: bool = True
+    answer: UploadAnswer | None = None
 
 
 class UploadReceiver(Protocol):
     """Takes files into the repository behind a publication. Each worker process has its own."""
+
+    def endpoints(self, publication: str, path: str) -> Mapping[str, bool]:
+        """Return the methods that are taken at a path; True for those that take forms only.
+
+        Called in a worker thread.
+        """
+        ...
 
     def authenticate(self, publication: str, authorization: str | None) -> str | None:
         """Return the uploader that an `Authorization` header proves, or None.
@@ -108,21 +150,19 @@ class UploadReceiver(Protocol):
         """
         ...
 
-    async def receive(
-        self,
-        publication: str,
-        path: str,
-        fields: Mapping[str, str],
-        *,
-        file: ReceivedFile,
-        uploader: str,
-    ) -> UploadReceipt:
-        """Take a file that was sent to `path` within the publication.
+    async def receive(self, publication: str, request: ArrivedRequest) -> UploadReceipt:
+        """Take a request to one of the endpoints. What it brings is served when this returns.
 
-        `path` is empty for the publication's path itself. The file is served when this returns.
+        `reconciler.serve.uploads` says which error becomes which status.
+        """
+        ...
 
-        fields: the form's texts by name; the texts of a name that came several times are lines, in
-        order. `reconciler.serve.uploads` says which error becomes which status.
+    def error_answer(
+        self, publication: str, request: ArrivedRequest, status: int, *, error: ReconcilerError
+    ) -> UploadAnswer | None:
+        """Return how the client is told of an error of `receive`; None for a sentence.
+
+        Called in a worker thread. Never raises.
         """
         ...
 

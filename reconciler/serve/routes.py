@@ -22,7 +22,7 @@ def routes(catalogue: Catalogue, uploads: Uploads | None) -> list[Route]:
     `GET` and `HEAD` of a path below a publication never come here: they are published content, and
     `Application` looks there first.
     """
-    upload = [] if uploads is None else ["POST"]
+    upload = [] if uploads is None else ["DELETE", "PATCH", "POST", "PUT"]
     return [
         Route("/", FrontPage(catalogue).get, methods=["GET"]),
         Route("/{path:path}", UploadEndpoint(catalogue, uploads).respond, methods=["GET", *upload]),

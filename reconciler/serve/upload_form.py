@@ -1,6 +1,6 @@
-"""The form of an upload (`multipart/form-data`, RFC 7578): some texts and one file.
+"""The form of an upload (`multipart/form-data`, RFC 7578): some texts, and files.
 
-Parsed piece by piece in a worker thread: texts stay in memory, within limits; the file is hashed
+Parsed piece by piece in a worker thread: texts stay in memory, within limits; a file is hashed
 while it is written to a temporary folder. The parser is python-multipart, as below Starlette's
 `Request.form`, which is not used: it writes files of more than 1 MiB to an unnamed spool, so that
 they would have to be copied and hashed afterwards (200 MiB: 1.3 s of CPU instead of 0.5), does not
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from python_multipart import MultipartParser
@@ -26,6 +26,7 @@ from reconciler.store.temporary import TemporaryFolder, write_all
 MAX_FIELDS = 1_000
 MAX_FIELD = 1024 * 1024  # bytes of one text
 MAX_TEXT = 4 * MAX_FIELD  # bytes of all texts of a form
+MAX_FILES = 100
 MAX_NAME = 255  # bytes of a file's name: what file systems take
 DECLARED = ("sha256", "sha256_digest")  # fields that say which digest the file should have
 PLAIN = (b"", b"7bit", b"8bit", b"binary")  # transfer encodings that leave bytes as they are
@@ -50,11 +51,8 @@ class UploadForm:
         self._text: bytearray | None = None  # of the part that comes in, unless it is the file
         self._text_name = ""
         self._text_bytes = 0
-        self._descriptor = -1
-        self._file = ""
-        self._file_name = ""
-        self._size = 0
-        self._hash = hashlib.sha256()
+        self._file: ArrivingFile | None = None  # that comes in
+        self._files: list[ArrivingFile] = []
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -81,41 +79,27 @@ class UploadForm:
             self._parser.write(data)
         except FormParserError as error:
             raise Malformed(f"the form cannot be read: {error}") from None
-        except OSError as error:
-            raise StateFault(
-                f"cannot write to `{self._folder.folder}`: {error.strerror or error}"
-            ) from error
 
-    def finish(self) -> tuple[Mapping[str, str], ReceivedFile]:
-        """Return the texts by name (several of one name: a line each), and the file.
+    def finish(self) -> tuple[Mapping[str, str], list[ReceivedFile]]:
+        """Return the texts by name (several of one name: a line each), and the files.
 
-        Raises Malformed, and DigestMismatch where a field declares another sha256.
+        Raises Malformed, and DigestMismatch where a field declares another sha256 of the one file.
         """
         if not self._complete:
             raise Malformed("the form ends before its last boundary")
-        if not self._file:
-            raise Malformed(
-                "the form holds no file", hint="send exactly one part with a `filename`"
-            )
         texts: dict[str, list[str]] = {}
         for name, data in self._texts:
             texts.setdefault(name, []).append(_decoded(data, f"the field `{name}`"))
         fields = {name: "\n".join(values) for name, values in texts.items()}
-        sha256 = self._hash.hexdigest()
-        for name in DECLARED:
-            if (declared := fields.get(name, "").strip().lower()) and declared != sha256:
-                raise DigestMismatch(
-                    f"`{self._file_name}` has sha256 `{sha256}`, and the field `{name}` says"
-                    f" `{declared[:64]}`"
-                )
-        return fields, ReceivedFile(self._file_name, Path(self._file), self._size, sha256)
+        files = [file.received() for file in self._files]
+        if len(files) == 1:
+            _check_digest(files[0], fields)
+        return fields, files
 
     def discard(self) -> None:
-        """Remove the file, if it is still where it was written. May be called twice."""
-        self._close()
-        if self._file:
-            with suppress(FileNotFoundError):
-                os.unlink(self._file)
+        """Remove the files that are still where they were written. May be called twice."""
+        for file in self._files:
+            file.discard()
 
     # What the parser calls
 
@@ -146,16 +130,16 @@ class UploadForm:
             )
         name = _decoded(options[b"name"], "the name of a part")
         if b"filename" in options:
-            self._begin_file(options[b"filename"])
+            self._begin_file(options[b"filename"], name)
         else:
             self._begin_text(name)
 
-    def _begin_file(self, filename: bytes) -> None:
-        if self._file:
-            raise Malformed("the form holds more than one file", hint="send one file a request")
-        self._file_name = file_name(filename)
+    def _begin_file(self, filename: bytes, field: str) -> None:
+        if len(self._files) == MAX_FILES:
+            raise Malformed(f"the form holds more than {MAX_FILES} files", hint="send some of them")
         self._text = None
-        self._descriptor, self._file = self._folder.create()
+        self._file = ArrivingFile(self._folder, file_name(filename), field)
+        self._files.append(self._file)
 
     def _begin_text(self, name: str) -> None:
         if len(self._texts) == MAX_FIELDS:
@@ -166,9 +150,8 @@ class UploadForm:
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         piece = data[start:end]
         if self._text is None:
-            self._hash.update(piece)
-            write_all(self._descriptor, piece)
-            self._size += len(piece)
+            assert self._file is not None
+            self._file.write(piece)
             return
         self._text_bytes += len(piece)
         if len(self._text) + len(piece) > MAX_FIELD or self._text_bytes > MAX_TEXT:
@@ -180,17 +163,97 @@ class UploadForm:
 
     def _end_part(self) -> None:
         if self._text is None:
-            self._close()
+            assert self._file is not None
+            self._file.close()
         else:
             self._texts.append((self._text_name, bytes(self._text)))
 
     def _end(self) -> None:
         self._complete = True
 
-    def _close(self) -> None:
+
+class ArrivingFile:
+    """A file that is hashed while it is written to a temporary folder.
+
+    Raises StateFault where that cannot be written.
+    """
+
+    def __init__(self, folder: TemporaryFolder, name: str, field: str = "") -> None:
+        self._folder = folder
+        self._name = name
+        self._field = field
+        self._size = 0
+        self._hash = hashlib.sha256()
+        with self._writing():
+            self._descriptor, self._path = folder.create()
+
+    def write(self, data: bytes) -> None:
+        """Write the next piece."""
+        self._hash.update(data)
+        with self._writing():
+            write_all(self._descriptor, data)
+        self._size += len(data)
+
+    def close(self) -> None:
+        """End the file. May be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def received(self) -> ReceivedFile:
+        """Return the file, which is whole."""
+        self.close()
+        sha256 = self._hash.hexdigest()
+        return ReceivedFile(self._name, Path(self._path), self._size, sha256, self._field)
+
+    def discard(self) -> None:
+        """Remove the file, if it is still where it was written. May be called twice."""
+        self.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StateFault(
+                f"cannot write to `{self._folder.folder}`: {error.strerror or error}"
+            ) from error
+
+
+class RawBody:
+    """A body that is no form: one file, called as the last segment of the request's path."""
+
+    def __init__(self, folder: TemporaryFolder, path: str) -> None:
+        self._folder = folder
+        self._name = path.rstrip("/").rpartition("/")[2][:MAX_NAME] or "body"
+        self._file: ArrivingFile | None = None
+
+    def write(self, data: bytes) -> None:
+        """Write the next piece of the body. Raises StateFault for an unwritable folder."""
+        if self._file is None:
+            self._file = ArrivingFile(self._folder, self._name)
+        self._file.write(data)
+
+    def finish(self) -> tuple[Mapping[str, str], list[ReceivedFile]]:
+        """Return no texts, and the file unless the body is empty."""
+        return {}, [] if self._file is None else [self._file.received()]
+
+    def discard(self) -> None:
+        """Remove the file, if it is still where it was written. May be called twice."""
+        if self._file is not None:
+            self._file.discard()
+
+
+def _check_digest(file: ReceivedFile, fields: Mapping[str, str]) -> None:
+    for name in DECLARED:
+        declared = fields.get(name, "").strip().lower()
+        if declared and declared != file.sha256:
+            raise DigestMismatch(
+                f"`{file.name}` has sha256 `{file.sha256}`, and the field `{name}` says"
+                f" `{declared[:64]}`"
+            )
 
 
 def boundary_of(content_type: str | None) -> bytes | None:

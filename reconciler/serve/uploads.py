@@ -1,19 +1,22 @@
-"""Uploads: files that are sent to a publication.
+"""Uploads: requests that change a publication's repository.
 
-In this order: the uploader is authenticated before any of the body is read; the body is a form with
-one file; the receiver takes it.
+In this order: the publisher must take the method at the path; the client is authenticated before
+any of the body is read; the body is a form, or one file; the receiver takes it.
 
 result                                                   status
 received, and shown                                      201
 received and recorded, but not shown yet                 202
+answered by the publisher                                its own
+a path below no publication                              404
+a method that is not taken there                         405
 not authenticated                                        401, with a challenge
 `authenticate` raises Refused                            403
 Denied (a filter)                                        403
-not `multipart/form-data`                                415
+not `multipart/form-data`, where only forms are taken    415
 longer than `max_upload`                                 413, before the body is read where its
                                                          length is declared
 nothing arrives for `silence` seconds                    408
-a form that cannot be read, two files, a wrong sha256    400
+a form that cannot be read, a wrong sha256               400
 Gone                                                     404
 Refused, Malformed, DigestMismatch, other Permanent      400
 Conflict (another source owns the name)                  409
@@ -26,6 +29,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -46,25 +50,24 @@ from reconciler.errors import (
 )
 from reconciler.model import pluralize
 from reconciler.serve.catalogue import Catalogue
-from reconciler.serve.ports import UploadReceipt, UploadReceiver
+from reconciler.serve.ports import ArrivedRequest, UploadAnswer, UploadReceipt, UploadReceiver
 from reconciler.serve.request_bodies import SILENCE, BodyFault, body_pieces
 from reconciler.serve.responses import error_text, text_response
-from reconciler.serve.upload_form import UploadForm, boundary_of
+from reconciler.serve.upload_form import RawBody, UploadForm, boundary_of
 from reconciler.store.temporary import TemporaryFolder
 from reconciler.threads import in_thread
 
 MAX_UPLOAD = 2 * 1024**3  # bytes of a whole body
 GENERATION_HEADER = "reconciler-generation"  # of what is served, at least, from this response on
+READING = ("GET", "HEAD")
+CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 RETRY_AFTER = 5  # seconds, where an error does not say when to come back
 
 logger = logging.getLogger(__name__)
 
 
 class UploadEndpoint:
-    """The endpoint of every path that is not published content.
-
-    `POST` to a path below a publication is an upload.
-    """
+    """The endpoint of every path that is not published content."""
 
     def __init__(self, catalogue: Catalogue, uploads: Uploads | None) -> None:
         self._catalogue = catalogue
@@ -73,19 +76,20 @@ class UploadEndpoint:
     async def respond(self, request: Request) -> Response:
         """Take an upload.
 
-        Raises HTTPException for a path below no publication: 405 for the front page, else 404.
+        Raises HTTPException: 404 for a path below no publication, 405 for a method that is not
+        taken there.
         """
-        if request.method != "POST" or self._uploads is None:
+        if request.method in READING or self._uploads is None:
             raise HTTPException(404)
         await self._catalogue.catch_up()
         target = self._catalogue.resolve(f"/{request.path_params['path']}")
         if target is None and not request.path_params["path"]:
-            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+            raise HTTPException(405, headers={"Allow": ", ".join(READING)})
         if target is None:
             raise HTTPException(404)
         mount, path = target
         response = await self._uploads.receive(request, mount.served, path or "")
-        if response.status_code in (201, 202):  # another publication may show it
+        if response.status_code < 300:  # another publication may show it
             await self._refresh()
             response.headers[GENERATION_HEADER] = str(self._catalogue.generation)
         return response
@@ -126,47 +130,88 @@ class Uploads:
         self._folder.sweep()
 
     async def receive(self, request: Request, served: ServedPublication, path: str) -> Response:
-        """Take the file that is sent to `path` within a publication. Never raises."""
+        """Take what is sent to `path` within a publication.
+
+        Raises HTTPException for a method that is not taken there.
+        """
         try:
             response = await self._receive(request, served, path)
         except BodyFault as fault:
             response = text_response(request, fault.status, str(fault))
         except ReconcilerError as error:
             response = error_response(request, error)
+        except HTTPException:
+            raise
         except Exception:  # a bug of the receiver: for the server's log, not for the client
-            logger.exception("a file sent to `%s` could not be taken", served.name)
+            logger.exception("what was sent to `%s` could not be taken", served.name)
             response = text_response(request, 500, "the server made a mistake; its log says which")
         if response.status_code >= 400:
             logger.info("upload to `%s` refused with status %d", served.name, response.status_code)
         return response
 
     async def _receive(self, request: Request, served: ServedPublication, path: str) -> Response:
+        methods = await in_thread(self._receiver.endpoints, served.name, path)
+        if request.method not in methods:
+            raise HTTPException(405, headers={"Allow": ", ".join([*READING, *methods])})
         uploader = await self._authenticate(request, served)
         if isinstance(uploader, Response):
             return uploader
-        boundary = boundary_of(request.headers.get("content-type"))
-        if boundary is None:
-            text = "a file is taken as a form: `Content-Type: multipart/form-data`"
-            return text_response(request, 415, text)
+        body = self._body(request, path, forms_only=methods[request.method])
+        if isinstance(body, Response):
+            return body
+        try:
+            async for piece in body_pieces(request, self._max_upload, self._silence):
+                await in_thread(body.write, piece)
+            fields, files = body.finish()
+            arrived = ArrivedRequest(
+                request.method,
+                path,
+                query={name: request.query_params.getlist(name) for name in request.query_params},
+                headers=_headers(request),
+                fields=fields,
+                files=files,
+                uploader=uploader,
+            )
+            return await self._answer(request, served, arrived)
+        finally:
+            await in_thread(body.discard)
+
+    def _body(
+        self, request: Request, path: str, *, forms_only: bool
+    ) -> UploadForm | RawBody | Response:
+        """Return what takes the body in, or the response that refuses it."""
         if int(request.headers.get("content-length", 0)) > self._max_upload:
             text = f"more than {self._max_upload:,} bytes are not taken"
             return text_response(request, 413, text)
-        form = UploadForm(boundary, self._folder)
+        boundary = boundary_of(request.headers.get("content-type"))
+        if boundary is not None:
+            return UploadForm(boundary, self._folder)
+        if forms_only:
+            text = "a file is taken as a form: `Content-Type: multipart/form-data`"
+            return text_response(request, 415, text)
+        return RawBody(self._folder, path)
+
+    async def _answer(
+        self, request: Request, served: ServedPublication, arrived: ArrivedRequest
+    ) -> Response:
+        """Have the request taken; tell the client in the words of its protocol."""
         try:
-            async for piece in body_pieces(request, self._max_upload, self._silence):
-                await in_thread(form.write, piece)
-            fields, file = form.finish()
-            receipt = await self._receiver.receive(
-                served.name, path, fields, file=file, uploader=uploader
+            receipt = await self._receiver.receive(served.name, arrived)
+        except ReconcilerError as error:
+            response = error_response(request, error)
+            answer = await in_thread(
+                partial(self._receiver.error_answer, error=error),
+                served.name,
+                arrived,
+                response.status_code,
             )
-        finally:
-            await in_thread(form.discard)
+            return response if answer is None else _answer_response(answer)
         logger.info(
-            "`%s` received `%s`, %s, from `%s`",
+            "`%s` received %s from `%s`",
             served.name,
-            file.name,
-            pluralize(file.size, "byte"),
-            uploader,
+            ", ".join(f"`{file.name}`, {pluralize(file.size, 'byte')}," for file in arrived.files)
+            or f"{arrived.method} `{arrived.path}`",
+            arrived.uploader,
         )
         return _receipt_response(request, receipt)
 
@@ -185,7 +230,20 @@ class Uploads:
         return text_response(request, 401, text, headers={"www-authenticate": challenge})
 
 
+def _headers(request: Request) -> dict[str, str]:
+    """Return the headers of a request for a publisher: credentials are none of its business."""
+    return {name: value for name, value in request.headers.items() if name not in CREDENTIALS}
+
+
+def _answer_response(answer: UploadAnswer) -> Response:
+    return Response(
+        answer.body, answer.status, headers=dict(answer.headers), media_type=answer.media_type
+    )
+
+
 def _receipt_response(request: Request, receipt: UploadReceipt) -> Response:
+    if receipt.answer is not None:
+        return _answer_response(receipt.answer)
     headers = {"location": quote(receipt.url, safe="/:%?=&#")} if receipt.url else {}
     return text_response(request, 201 if receipt.shown else 202, receipt.message, headers=headers)
 

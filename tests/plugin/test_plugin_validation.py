@@ -11,6 +11,7 @@ import pytest
 from reconciler.plugin import (
     API_VERSION,
     ContentType,
+    Endpoint,
     Importer,
     Metadata,
     Options,
@@ -282,6 +283,19 @@ def test_malformed_metadata_disables(plugins: Shelf, cls: type[Importer], expect
             "content-type",
             content_type(kept_with=1),
             "its `kept_with` must be the ID of a content type, or None",
+        ),
+        *(
+            ("publishers", "publisher", publisher(endpoints=[endpoint]), f"its endpoint {said}")
+            for endpoint, said in [
+                ("upload/", "'upload/' is no Endpoint"),
+                (Endpoint("GET", "a"), "Endpoint(method='GET', path='a', form=False) has the meth"),
+                (Endpoint("PUT", "../a"), "Endpoint(method='PUT', path='../a', form=False) has "),
+                (Endpoint("PUT", "a/{b"), "Endpoint(method='PUT', path='a/{b', form=False) has "),
+                (
+                    Endpoint("PUT", "{a}/{a}"),
+                    "Endpoint(method='PUT', path='{a}/{a}', form=False) names a parameter twice",
+                ),
+            ]
         ),
     ],
 )

@@ -31,13 +31,14 @@ from reconciler.plugin import (
     OptionFault,
     Page,
     PluginCallConfiguration,
+    ReceivedRequest,
     Redirect,
     Refused,
     StoredUnit,
     Unit,
     UploadedFile,
-    UploadForm,
 )
+from reconciler.plugin.endpoints import matched_endpoints
 from tests.support.clients import program, run
 from tests.support.conduits import FakeConduit, FakePublishConduit, FakeSyncConduit, page, stored
 from tests.support.guide import (
@@ -409,22 +410,48 @@ def test_copies_leave_drafts_and_releases_stay(guide: Any) -> None:
         guide.UploadingImporter().remove(None, [done])
 
 
+def a_request(
+    guide: Any, method: str, path: str, *files: UploadedFile, **more: Any
+) -> ReceivedRequest:
+    match = matched_endpoints(guide.ReceivingPublisher.endpoints, path)[method]
+    values = {"query": {}, "headers": {}, "fields": {}, **more}
+    return ReceivedRequest(
+        method, path, parameters=match.parameters, files=files, principal="ada", **values
+    )
+
+
 def test_an_ecosystems_own_upload_goes_to_the_importer(guide: Any, sent: UploadedFile) -> None:
+    invoice = stored(Unit("schemas.schema", "invoice.json", {}), "billing")
+
     class Conduit:
         def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterator[Any]:
             return iter([(fields, file.name)])
 
+        def units(self, group: str) -> list[StoredUnit]:
+            return [invoice] if group == "billing" else []
+
     publisher = guide.ReceivingPublisher()
-    assert list(
-        publisher.receive(
-            Conduit(), UploadForm("publish/", {"namespace": "billing", "date": "2026-01-05"}), sent
-        )
-    ) == [({"folder": "billing", "published": "2026-01-05"}, "invoice.json")]
-    assert list(publisher.receive(Conduit(), UploadForm("upload/", {"folder": "x"}), sent)) == [
-        ({"folder": "x"}, "invoice.json")
+    put = a_request(
+        guide, "PUT", "billing/invoice.json", sent, headers={"x-published": "2026-01-05"}
+    )
+    received = publisher.receive(Conduit(), put)
+    assert list(received.units) == [
+        ({"folder": "billing", "published": "2026-01-05"}, "invoice.json")
     ]
-    with pytest.raises(Gone):
-        publisher.receive(Conduit(), UploadForm("elsewhere/", {}), sent)
+    assert (received.answer.status, json.loads(received.answer.body)) == (
+        201,
+        {"sha256": sent.sha256},
+    )
+    generic = a_request(guide, "POST", "upload/", sent, fields={"folder": "x"})
+    assert list(publisher.receive(Conduit(), generic)) == [({"folder": "x"}, "invoice.json")]
+    deleted = publisher.receive(Conduit(), a_request(guide, "DELETE", "billing/invoice.json"))
+    assert (deleted.removed, deleted.answer.status) == ([invoice], 204)
+    absent = a_request(guide, "DELETE", "billing/other.json")
+    with pytest.raises(Gone) as gone:
+        publisher.receive(Conduit(), absent)
+    told = guide.ReceivingPublisher.error_answer(absent, 404, gone.value)
+    assert json.loads(told.body) == {"error": "there is no `other.json` in `billing`"}
+    assert guide.ReceivingPublisher.error_answer(generic, 404, gone.value) is None
 
 
 def test_manifests_are_valid(guide: Any, tmp_path: Path) -> None:

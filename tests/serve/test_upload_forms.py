@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.model import Digest
-from reconciler.serve.upload_form import MAX_FIELD, MAX_FIELDS
+from reconciler.serve.upload_form import MAX_FIELD, MAX_FIELDS, MAX_FILES
 from tests.serve.uploads_site import PLACE, WHEEL, UploadSite
 from tests.support.asgi import AsgiResponse
 from tests.support.uploading import (
@@ -69,7 +69,7 @@ class TestForms:
             (form(text_part("a", "b")), "no file"),
             (file_part("a", WHEEL), "before its last boundary"),
             (form(file_part("a", WHEEL))[:-7], "before its last boundary"),
-            (form(file_part("a", b"x"), file_part("b", b"y")), "more than one file"),
+            (form(*[file_part("a", b"x")] * (MAX_FILES + 1)), "more than 100 files"),
             (form(part("form-data", b"x")), "has no name"),
             (form(part('attachment; name="a"; filename="b"', b"x")), "has no name"),
             (form(b"--" + BOUNDARY.encode() + b"\r\n\r\nx\r\n"), "has no name"),

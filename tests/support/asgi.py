@@ -79,11 +79,12 @@ class Client:
             sent.append(message)
 
         coming = _coming(pieces)
+        path, _, query = path.partition("?")
 
         async def receive() -> dict[str, Any]:
             return await anext(coming)
 
-        await self.application(self.scope(path, method, "", headers=headers), receive, send)
+        await self.application(self.scope(path, method, query, headers=headers), receive, send)
         return _answer(sent)
 
     def scope(

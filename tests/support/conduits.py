@@ -273,6 +273,9 @@ class FakeUploadConduit(FakePads, FakeMembers):
         self.publication = "trial"
         self._importer = importer
 
+    def add_file(self, name: str, body: bytes) -> UploadedFile:
+        raise NotImplementedError
+
     def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[GroupedUnit]:
         assert self._importer is not None, "this test gave its conduit no importer"
         return self._importer.upload(self, file, fields, self.config)

@@ -21,10 +21,12 @@ from typing import Any
 from pydantic import Field
 
 from reconciler.plugin import (
+    GENERIC_UPLOAD,
     UNCHANGED,
     Artifact,
     ContentType,
     CopyConduit,
+    Endpoint,
     Group,
     GroupedUnit,
     Importer,
@@ -37,6 +39,8 @@ from reconciler.plugin import (
     Publisher,
     ReadConduit,
     ReceiveConduit,
+    Received,
+    ReceivedRequest,
     RepositoryInfo,
     StoredUnit,
     SyncConduit,
@@ -44,7 +48,6 @@ from reconciler.plugin import (
     Unit,
     UploadConduit,
     UploadedFile,
-    UploadForm,
     ValidateConduit,
     WritableScratchpads,
 )
@@ -312,12 +315,14 @@ class PagePublisher(Publisher):
         with conduit.whole_repository() as output:
             output.page("index.json", json.dumps(index).encode(), "application/json")
 
+    endpoints = (GENERIC_UPLOAD, Endpoint("POST", "post/"))
+
     def receive(
-        self, conduit: ReceiveConduit, form: UploadForm, file: UploadedFile
-    ) -> Iterable[GroupedUnit]:
-        if form.path == "post/":
-            return conduit.to_importer(file, {"folder": "post"})
-        return super().receive(conduit, form, file)
+        self, conduit: ReceiveConduit, request: ReceivedRequest
+    ) -> Received | Iterable[GroupedUnit]:
+        if request.path == "post/":
+            return conduit.to_importer(request.files[0], {"folder": "post"})
+        return super().receive(conduit, request)
 
 
 def _listed(unit: StoredUnit) -> dict[str, Any]:

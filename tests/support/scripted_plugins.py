@@ -46,6 +46,7 @@ from reconciler.plugin import (
     UploadConduit,
     UploadedFile,
 )
+from tests.support.line_protocol import LineProtocol
 
 LINE = "lines.line"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -368,7 +369,7 @@ def _upload(
 
 
 def line_publisher(id: str, script: Script) -> type[Publisher]:
-    class LinePublisher(Publisher):
+    class LinePublisher(LineProtocol):
         options = LinePages
 
         @classmethod

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import Malformed, ReconcilerError
 from reconciler.model import Digest
-from reconciler.serve import ReceivedFile, UploadReceipt
+from reconciler.serve import ArrivedRequest, ReceivedFile, UploadAnswer, UploadReceipt
 from tests.support.published import Published
 
 BOUNDARY = "a-line-that-no-file-holds"
@@ -59,28 +59,50 @@ def form(*parts: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Taken:
+    """What was received. `data`: of its first file."""
+
     publication: str
-    path: str
-    fields: Mapping[str, str]
-    file: ReceivedFile
+    request: ArrivedRequest
     data: bytes
-    uploader: str
+
+    @property
+    def path(self) -> str:
+        return self.request.path
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        return self.request.fields
+
+    @property
+    def file(self) -> ReceivedFile:
+        return self.request.files[0]
+
+    @property
+    def uploader(self) -> str:
+        return self.request.uploader
 
 
 @dataclass
 class FakeReceiver:
-    """Implements `UploadReceiver`: knows one uploader, serves each file below `files/`. `fault`,
-    `stranger`: raised instead.
+    """Implements `UploadReceiver`: knows one uploader, serves each file below `files/`.
 
-    `folder`: files are moved there and not read, for those that are too large for a test's memory.
+    `fault`, `stranger`: raised instead. `folder`: files are moved there and not read, for those
+    that are too large for a test's memory. `methods`: of every path; True where only forms are
+    taken. `answer`: of every request, `told`: of every error.
     """
 
     published: Published
     fault: Exception | None = None
     stranger: ReconcilerError | None = None
     folder: Path | None = None
+    methods: Mapping[str, bool] = field(default_factory=lambda: {"POST": True})
+    answer: UploadAnswer | None = None
+    told: UploadAnswer | None = None
     taken: list[Taken] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def endpoints(self, publication: str, path: str) -> Mapping[str, bool]:
+        return self.methods
 
     def authenticate(self, publication: str, authorization: str | None) -> str | None:
         if self.stranger is not None:
@@ -89,22 +111,26 @@ class FakeReceiver:
             "ada" if hmac.compare_digest((authorization or "").encode(), ADA[1].encode()) else None
         )
 
-    async def receive(
-        self,
-        publication: str,
-        path: str,
-        fields: Mapping[str, str],
-        file: ReceivedFile,
-        uploader: str,
-    ) -> UploadReceipt:
+    def error_answer(
+        self, publication: str, request: ArrivedRequest, status: int, *, error: ReconcilerError
+    ) -> UploadAnswer | None:
+        return self.told
+
+    async def receive(self, publication: str, request: ArrivedRequest) -> UploadReceipt:
         if self.fault is not None:
             raise self.fault
+        if not request.files:
+            if self.methods[request.method]:
+                raise Malformed("the form holds no file")
+            self.taken.append(Taken(publication, request, b""))
+            return UploadReceipt("no file", 1, answer=self.answer)
+        file = request.files[0]
         if self.folder is not None:
             os.replace(file.path, self.folder / file.name)
             return UploadReceipt(f"{file.name} {file.size} {file.sha256}", 1)
         data = file.path.read_bytes()
         assert (len(data), Digest.of(data).hex) == (file.size, file.sha256)
-        self.taken.append(Taken(publication, path, fields, file, data, uploader))
+        self.taken.append(Taken(publication, request, data))
         (served,) = (one for one in self.published.mounted.values() if one.name == publication)
         moved = self.published.mount(
             served.path, id=served.publication_id, number=served.number + 1
@@ -120,4 +146,5 @@ class FakeReceiver:
             f"`{file.name}` is in version {moved.number}",
             moved.number,
             f"/{moved.path}/files/{file.name}",
+            answer=self.answer,
         )

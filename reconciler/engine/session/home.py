@@ -93,6 +93,11 @@ class Home:
         """Return the working directories of plugins."""
         return Workdirs(self.root.absolute() / "work")
 
+    @property
+    def arriving_folder(self) -> Path:
+        """Folder of files that come in, on the disk of the store."""
+        return self.root / "arriving"
+
     def key(self, *, create: bool) -> bytes | None:
         """Return the key of secret fingerprints, None if there is none and `create` is False.
 

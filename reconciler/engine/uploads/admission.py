@@ -17,22 +17,23 @@ from reconciler.engine.sources.name_conflicts import needs_distinct_names, tree_
 from reconciler.engine.sources.ownership import NameOwnership
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.transfer.metadata_recovery import ArtifactReader, stored_bytes_reader
+from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict, Denied, Refused
-from reconciler.model import UPLOAD, DesiredState, IdentifiedUnit, StoredUnit, Unit
+from reconciler.model import UPLOAD, DesiredState, Digest, IdentifiedUnit, StoredUnit, Unit
 from reconciler.plan import REFUSE, ChangeLine, DesiredGroup, GroupMember, difference
-from reconciler.plugin import ContentType, UploadedFile
+from reconciler.plugin import ContentType
 
 
 class Admission:
     """Decides about the groups of one upload."""
 
     def __init__(
-        self, session: Session, desired: DesiredState, target: UploadTarget, *, file: UploadedFile
+        self, session: Session, desired: DesiredState, target: UploadTarget, *, files: SentFiles
     ) -> None:
         self._session = session
         self._target = target
-        self._file = file
+        self._files = files
         self._folded = needs_distinct_names(desired, target.name)
         select = partial(Selection.of, session, target.plugin, now=session.clock())
         self._selection = select(options=target.source.options, filters=())
@@ -119,18 +120,22 @@ class Admission:
     def _uploaded_bytes_reader(self, unit: Unit) -> ArtifactReader:
         """Return a reader of artifacts that are not stored yet: the file, and what is within it."""
         artifacts = {artifact.path: artifact for artifact in unit.artifacts}
-        file = self._file
         content_type: type[ContentType] = self._session.registry.content_type(unit.type)
+        stored = stored_bytes_reader(self._session.store, unit.artifacts)
 
         def read(path: str) -> bytes | None:
             artifact = artifacts.get(path)
             if artifact is None:
                 return None
-            with file.path.open("rb") as container:
+            container = artifacts.get(artifact.within, artifact)
+            file = self._files.file(Digest.parse(container.sha256))
+            if file is None:
+                return stored(path)
+            with file.open("rb") as stream:
                 body = (
-                    container.read()
-                    if artifact.sha256 == file.sha256
-                    else content_type.extract(unit, artifact, container)
+                    stream.read()
+                    if container is artifact
+                    else content_type.extract(unit, artifact, stream)
                 )
             if body is None or hashlib.sha256(body).hexdigest() != artifact.sha256:
                 return None

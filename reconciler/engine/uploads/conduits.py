@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.engine.plugin_calls.conduits import ScratchpadConduit
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
+from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import UploadTarget
 from reconciler.model import Publication, StoredUnit
 from reconciler.plugin import GroupedUnit, PluginCallConfiguration, RepositoryInfo, UploadedFile
@@ -24,8 +25,10 @@ class RepositoryConduit(ScratchpadConduit):
         *,
         info: RepositoryInfo,
         received_at: datetime,
+        files: SentFiles,
     ) -> None:
         super().__init__(scratchpads, owner)
+        self._files = files
         self._target = target
         self._info = info
         self._received_at = received_at
@@ -91,6 +94,7 @@ class PublisherReceiveConduit(RepositoryConduit):
             f"publisher:{publication.publisher}",
             info=info,
             received_at=importers.received_at,
+            files=importers._files,
         )
         self._importers = importers
         self._publication = publication
@@ -110,6 +114,10 @@ class PublisherReceiveConduit(RepositoryConduit):
         self._check_open()
         config: PluginCallConfiguration = self._publication.config
         return config
+
+    def add_file(self, name: str, body: bytes) -> UploadedFile:
+        self._check_open()
+        return self._files.add(name, body)
 
     def to_importer(self, file: UploadedFile, fields: Mapping[str, str]) -> Iterable[GroupedUnit]:
         self._check_open()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -11,8 +12,12 @@ from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.plugin_calls.plugin_errors import error_hint, error_message, is_unawaited
 from reconciler.errors import Conflict, Gone, Malformed, PluginFault, ReconcilerError, Refused
 from reconciler.model import StoredUnit, Unit, check_unit
-from reconciler.plugin import GroupedUnit, UploadedFile
+from reconciler.plugin import Answer, GroupedUnit, Received
 
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_OF_THE_SERVER = frozenset(
+    {"connection", "content-length", "date", "server", "set-cookie", "transfer-encoding"}
+)
 MAX_UNITS = 10_000  # units that one file becomes, or that leave at once
 
 
@@ -34,12 +39,30 @@ def upload_faults(call: str) -> Iterator[None]:
         raise message
 
 
-def placed_units(placed: Iterable[GroupedUnit], file: UploadedFile) -> dict[str, list[Unit]]:
-    """Return the units that a file becomes, by group.
+def received(answer: Any) -> Received:
+    """Return what `receive` or `upload` returned, in one form. Raises PluginFault for neither."""
+    if isinstance(answer, Received):
+        check_answer(answer.answer)
+        return answer
+    if is_unawaited(answer) or not isinstance(answer, Iterable):
+        raise PluginFault(
+            f"an upload becomes (group, unit) pairs, not {type(answer).__name__}",
+            hint="return a list of them, or `Received(units)`",
+        )
+    return Received(answer)
+
+
+def placed_units(
+    placed: Iterable[GroupedUnit], known: Callable[[str, str], bool]
+) -> dict[str, list[Unit]]:
+    """Return the units that come in, by group.
+
+    Args:
+        known: Whether a file was sent, or is held by the group, by group and sha256.
 
     Raises:
         PluginFault: The plugin returned something else, too many units, or bytes that are neither
-            the file's nor taken out of it.
+            those of a file nor taken out of one.
     """
     groups: dict[str, list[Unit]] = {}
     if is_unawaited(placed) or not isinstance(placed, Iterable):
@@ -55,7 +78,7 @@ def placed_units(placed: Iterable[GroupedUnit], file: UploadedFile) -> dict[str,
         ):
             raise PluginFault(f"an upload becomes (group, unit) pairs: {pair!r:.80} is none")
         groups.setdefault(pair[0], []).append(pair[1])
-    _check_bytes(groups, file)
+    _check_bytes(groups, known)
     return groups
 
 
@@ -72,12 +95,43 @@ def removed_units(answer: Any) -> Mapping[str, set[tuple[str, str]]]:
     return groups
 
 
-def _check_bytes(groups: Mapping[str, Iterable[Unit]], file: UploadedFile) -> None:
-    for unit in (unit for units in groups.values() for unit in units):
+def _check_bytes(groups: Mapping[str, Iterable[Unit]], known: Callable[[str, str], bool]) -> None:
+    for group, unit in ((group, unit) for group, units in groups.items() for unit in units):
         check_unit(unit)
         for artifact in unit.artifacts:
-            if artifact.sha256 != file.sha256 and not artifact.within:
+            if not artifact.within and not known(group, artifact.sha256):
                 raise PluginFault(
                     f"unit `{unit.key}`: artifact `{artifact.path}` is not the file that was sent",
                     hint="`file.sha256` is the digest of its bytes",
                 )
+
+
+def check_answer(answer: Any) -> None:
+    """Check an answer before anything is recorded. Raises PluginFault."""
+    if answer is None:
+        return
+    if not isinstance(answer, Answer):
+        raise PluginFault(f"the answer to a request is an Answer, not {type(answer).__name__}")
+    problem = answer_problem(answer)
+    if problem:
+        raise PluginFault(f"the answer to a request {problem}")
+
+
+def answer_problem(answer: Answer) -> str:
+    """Return why an answer cannot be sent; empty if it can."""
+    if type(answer.status) is not int or not (
+        200 <= answer.status < 300 or 400 <= answer.status < 500
+    ):
+        return f"has the status {answer.status!r:.20}, which is none of 200 to 299, 400 to 499"
+    if not isinstance(answer.body, bytes):
+        return "has a body that is not bytes"
+    for name, value in {**answer.headers, "content-type": answer.media_type}.items():
+        if not (isinstance(name, str) and _HEADER.fullmatch(name) and _is_header_value(value)):
+            return f"has the header {name!r:.80}, which HTTP cannot carry"
+        if name.lower() in _OF_THE_SERVER:
+            return f"has the header `{name}`, which is the server's own"
+    return ""
+
+
+def _is_header_value(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable()

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from reconciler.engine.plugin_calls.plugin_errors import error_message
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
@@ -24,9 +27,19 @@ from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.version_reference import VersionReference
 from reconciler.engine.uploads.admission import Admission
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
-from reconciler.engine.uploads.plugin_results import MAX_UNITS, placed_units, upload_faults
+from reconciler.engine.uploads.plugin_results import (
+    MAX_UNITS,
+    placed_units,
+    received,
+    upload_faults,
+)
 from reconciler.engine.uploads.recording import commit, record_units, restore_bytes
-from reconciler.engine.uploads.removals import removal_changes
+from reconciler.engine.uploads.removals import (
+    leaving_units,
+    removal_changes,
+    requested_removals,
+)
+from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict, PluginFault, ReconcilerError, Refused, UsageFault
 from reconciler.model import (
@@ -38,14 +51,24 @@ from reconciler.model import (
     SourceKind,
     pluralize,
 )
-from reconciler.plugin import GroupedUnit, Publisher, UploadedFile, UploadForm
+from reconciler.plugin import Answer, Publisher, Received, ReceivedRequest, UploadedFile
 from reconciler.retrying import RetryPolicy
 
 logger = logging.getLogger(__name__)
 
-Place = Callable[[ImporterUploadConduit], Iterable[GroupedUnit]]
-"""Runs the plugin's code that makes units of a file."""
-Change = Callable[[UploadTarget, ImporterUploadConduit], list[GroupChanges]]
+Receive = Callable[[ImporterUploadConduit], Any]
+"""Runs the plugin's code that says what a request changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an upload or a removal changes, and what its client is told."""
+
+    groups: Sequence[GroupChanges]
+    answer: Answer | None = None
+
+
+Change = Callable[[UploadTarget, ImporterUploadConduit], Changes]
 """Finds out what an upload or a removal changes, and stores what it brings."""
 
 
@@ -73,6 +96,7 @@ class UploadResult:
         names: The same for people: `group/key`, or the key alone where groups are no names.
         shown: Paths of the publications that show it.
         delayed: Publications that do not show it yet, and why.
+        answer: The publisher's own answer to its client.
     """
 
     version: int
@@ -80,6 +104,7 @@ class UploadResult:
     names: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     delayed: tuple[str, ...] = ()
+    answer: Answer | None = None
 
 
 class Uploads:
@@ -88,12 +113,16 @@ class Uploads:
     Args:
         desired: As the last apply recorded it.
         faults: What of it cannot be used today, and why.
+        folder: Where files lie while they come in, on the disk of the store.
     """
 
-    def __init__(self, session: WritingSession, desired: DesiredState, faults: Faults) -> None:
+    def __init__(
+        self, session: WritingSession, desired: DesiredState, faults: Faults, *, folder: Path
+    ) -> None:
         self._session = session
         self._desired = desired
         self._faults = faults
+        self._folder = folder
 
     async def upload(
         self, repository: str, file: UploadedFile, fields: Mapping[str, str], *, principal: str
@@ -107,15 +136,14 @@ class Uploads:
             Temporary: The repository cannot be used now.
         """
 
-        def place(conduit: ImporterUploadConduit) -> Iterable[GroupedUnit]:
+        def receive(conduit: ImporterUploadConduit) -> Any:
             return conduit.upload(file, fields)
 
-        return await self._take(repository, file, principal, call="`upload`", place=place)
+        files = SentFiles([file], self._folder)
+        return await self._take(repository, files, principal, call="`upload`", receive=receive)
 
-    async def receive(
-        self, publication: str, form: UploadForm, file: UploadedFile, *, principal: str
-    ) -> UploadResult:
-        """Take a file that was sent to a publication, through its publisher.
+    async def receive(self, publication: str, request: ReceivedRequest) -> UploadResult:
+        """Take a request that was sent to a publication, through its publisher.
 
         Raises as `upload`, and Gone for a path that takes no files.
         """
@@ -126,21 +154,22 @@ class Uploads:
             )
         cls: Any = self._session.registry.publisher(target.publisher).cls
 
-        def place(conduit: ImporterUploadConduit) -> Iterable[GroupedUnit]:
+        def receive(conduit: ImporterUploadConduit) -> Any:
             publisher: Publisher = cls()
             owner = f"publisher:{target.publisher}"
             workdir = self._session.workdirs.persistent(target.repository, owner)
             receiving = conduit.for_publisher(target, workdir)
             try:
-                placed = publisher.receive(receiving, form, file)
-                if not isinstance(placed, Iterable):
-                    return placed
-                return list(islice(placed, MAX_UNITS + 1))
+                answer = publisher.receive(receiving, request)
+                return _read_whole(answer)
             finally:
                 receiving.close()
 
         call = f"`receive` of publisher `{target.publisher}`, `upload`"
-        return await self._take(target.repository, file, principal, call=call, place=place)
+        files = SentFiles(request.files, self._folder)
+        return await self._take(
+            target.repository, files, request.principal, call=call, receive=receive
+        )
 
     async def remove(self, repository: str, keys: Sequence[str], principal: str) -> UploadResult:
         """Take uploaded units out, by key.
@@ -149,8 +178,8 @@ class Uploads:
             UsageFault: Nothing was uploaded under one of the keys.
         """
 
-        def change(target: UploadTarget, conduit: ImporterUploadConduit) -> list[GroupChanges]:
-            return removal_changes(self._session, target, conduit, keys=keys)
+        def change(target: UploadTarget, conduit: ImporterUploadConduit) -> Changes:
+            return Changes(removal_changes(self._session, target, conduit, keys=keys))
 
         result = await self._change(repository, principal, change)
         logger.info(
@@ -159,52 +188,65 @@ class Uploads:
         return result
 
     async def _take(
-        self, repository: str, file: UploadedFile, principal: str, *, call: str, place: Place
+        self, repository: str, files: SentFiles, principal: str, *, call: str, receive: Receive
     ) -> UploadResult:
-        def change(target: UploadTarget, conduit: ImporterUploadConduit) -> list[GroupChanges]:
-            return self._admit(target, file, call=target.call(call), place=partial(place, conduit))
+        def change(target: UploadTarget, conduit: ImporterUploadConduit) -> Changes:
+            return self._admit(target, conduit, files, call=target.call(call), receive=receive)
 
         try:
-            result = await self._change(repository, principal, change)
+            result = await self._change(repository, principal, change, files=files)
         except ReconcilerError as error:
             logger.info(
-                "%s: upload of `%s` by %s not taken: %s",
+                "%s: upload of %s by %s not taken: %s",
                 repository,
-                file.name,
+                files.names,
                 principal,
                 error_message(error),
             )
             raise
+        finally:
+            files.discard()
         logger.info(
-            "%s: `%s` uploaded by %s, version %d", repository, file.name, principal, result.version
+            "%s: %s uploaded by %s, version %d", repository, files.names, principal, result.version
         )
         return result
 
     def _admit(
         self,
         target: UploadTarget,
-        file: UploadedFile,
+        conduit: ImporterUploadConduit,
+        files: SentFiles,
         *,
         call: str,
-        place: Callable[[], Iterable[GroupedUnit]],
-    ) -> list[GroupChanges]:
-        """Have plugins make units of a file, decide about them, and store what they bring."""
-        with self._session.watch(call), upload_faults(call):
-            placed = placed_units(place(), file)
-        if not placed:
-            raise PluginFault(f"{call} made no unit of `{file.name}`")
-        admission = Admission(self._session, self._desired, target, file=file)
-        groups = admission.admit(placed)
-        record_units(self._session, target, groups, file=file)
-        restore_bytes(self._session, file)
-        return groups
+        receive: Receive,
+    ) -> Changes:
+        """Have plugins say what a request changes, decide about it, and store what it brings."""
+        session = self._session
+        with session.watch(call), upload_faults(call):
+            wish = received(receive(conduit))
+            placed = placed_units(wish.units, _KnownBytes(target, files))
+            removed = requested_removals(target, wish.removed)
+        if not placed and not removed and wish.answer is None:
+            raise PluginFault(f"{call} made no unit of {files.names}")
+        groups = Admission(session, self._desired, target, files=files).admit(placed)
+        leaving = leaving_units(session, target, conduit, units=removed) if removed else []
+        both = sorted({group.name for group in groups} & {group.name for group in leaving})
+        if both:
+            raise PluginFault(f"{call} adds to the group `{both[0]}` and removes from it")
+        record_units(session, target, groups, files=files)
+        for file in files:
+            restore_bytes(session, file)
+        return Changes([*groups, *leaving], wish.answer)
 
-    async def _change(self, repository: str, principal: str, change: Change) -> UploadResult:
+    async def _change(
+        self, repository: str, principal: str, change: Change, *, files: SentFiles | None = None
+    ) -> UploadResult:
         """Commit a change, again where another writer was faster; then release publications."""
+        commit = partial(self._commit, files=files or SentFiles((), self._folder))
 
         async def attempt() -> UploadResult:
             result: UploadResult = await self._session.in_thread(
-                self._commit, repository, principal, change
+                commit, repository, principal, change
             )
             return result
 
@@ -213,7 +255,9 @@ class Uploads:
         shown, delayed = await self._release_publications(repository)
         return replace(result, shown=tuple(shown), delayed=tuple(delayed))
 
-    def _commit(self, repository: str, principal: str, change: Change) -> UploadResult:
+    def _commit(
+        self, repository: str, principal: str, change: Change, *, files: SentFiles
+    ) -> UploadResult:
         """Determine the change, and commit it if there is any. Runs in a worker thread."""
         session = self._session
         target = self._target(repository, session.writer.actual_state())
@@ -225,18 +269,19 @@ class Uploads:
             owner,
             info=session.workdirs.persistent(repository, owner),
             received_at=session.clock(),
+            files=files,
         )
         try:
-            groups = change(target, conduit)
+            changes = change(target, conduit)
         finally:
             conduit.close()
-        changed = [(group.name, line.key) for group in groups for line in group.lines]
+        changed = [(group.name, line.key) for group in changes.groups for line in group.lines]
         number = target.actual.number
         if changed or scratchpads.written:
             number = commit(
                 session,
                 target,
-                groups,
+                changes.groups,
                 scratchpads=scratchpads,
                 principal=principal,
                 tree=target.checked_tree(self._desired),
@@ -246,6 +291,7 @@ class Uploads:
             number,
             tuple(key for _, key in changed),
             tuple(f"{group}/{key}" if named else key for group, key in changed),
+            answer=changes.answer,
         )
 
     def _target(self, name: str, actual: ActualState) -> UploadTarget:
@@ -294,3 +340,36 @@ class Uploads:
         guard = self._desired.repositories[publication.repository].guard
         policy = ReleasePolicy(self._desired, guard=guard)
         return await release_publication(self._session, publication, actual, policy=policy)
+
+
+def _read_whole(answer: Any) -> Any:
+    """Return an answer whose units are read while the conduit is open."""
+    if isinstance(answer, Received):
+        units = answer.units
+        return (
+            msgspec.structs.replace(answer, units=list(islice(units, MAX_UNITS + 1)))
+            if isinstance(units, Iterable)
+            else answer
+        )
+    return list(islice(answer, MAX_UNITS + 1)) if isinstance(answer, Iterable) else answer
+
+
+class _KnownBytes:
+    """Bytes that units of a request may have: those that were sent, and those of their group."""
+
+    def __init__(self, target: UploadTarget, files: SentFiles) -> None:
+        self._target = target
+        self._files = files
+        self._held: dict[str, frozenset[str]] = {}
+
+    def __call__(self, group: str, sha256: str) -> bool:
+        return sha256 in self._files or sha256 in self._of_group(group)
+
+    def _of_group(self, group: str) -> frozenset[str]:
+        if group not in self._held:
+            self._held[group] = frozenset(
+                artifact.sha256
+                for member in self._target.members(group)
+                for artifact in member.unit.artifacts
+            )
+        return self._held[group]

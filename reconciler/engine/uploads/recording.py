@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from reconciler.database import CommittedGroup, StagedGroup, StagedMember
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
@@ -15,6 +13,7 @@ from reconciler.engine.sources.source_responses import BY_SOURCE
 from reconciler.engine.transfer.artifact_fetcher import BLOCK, ArtifactFetcher, InFlight
 from reconciler.engine.transfer.stored_bytes import reliable_sizes
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings
+from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict
 from reconciler.model import UPLOAD, CheckedTree, Digest, artifact_digest, group_digest
@@ -24,25 +23,12 @@ from reconciler.plugin import UploadedFile
 _BASIS = Digest.of_value([UPLOAD])  # no options or filters: an upload is decided once
 
 
-@dataclass(frozen=True, slots=True)
-class UploadedBytes:
-    """The one file that bytes may come from, in the place of what a plan has downloaded."""
-
-    uploaded: UploadedFile
-
-    def file(self, digest: Digest) -> Path | None:
-        return self.uploaded.path if digest.hex == self.uploaded.sha256 else None
-
-    def forget_measurement(self, remote: str, url: str) -> None:
-        """Do nothing: the file itself was measured."""
-
-
 def record_units(
     session: WritingSession,
     target: UploadTarget,
     groups: Sequence[GroupChanges],
     *,
-    file: UploadedFile,
+    files: SentFiles,
 ) -> None:
     """Store the bytes of an upload durably, then write rows that refer to them."""
     fetcher = ArtifactFetcher(
@@ -50,7 +36,7 @@ def record_units(
         session.registry,
         {},
         in_flight=InFlight(),
-        here=UploadedBytes(file),
+        here=files,
         progress=lambda size: None,
         warnings=TransferWarnings(),
         watch=session.watch,

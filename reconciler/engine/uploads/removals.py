@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from reconciler.engine.session.session import Session
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
 from reconciler.engine.uploads.plugin_results import removed_units, upload_faults
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
-from reconciler.errors import UsageFault
+from reconciler.errors import Refused, UsageFault
 from reconciler.model import UPLOAD, StoredUnit, stored_unit
 from reconciler.plan import REMOVE, ChangeLine
 
@@ -25,13 +25,43 @@ def removal_changes(
     for key in keys:
         for unit in _uploaded_units(target, key):
             chosen.setdefault(unit.group, []).append(unit)
+    return leaving_units(
+        session, target, conduit, units=[unit for units in chosen.values() for unit in units]
+    )
+
+
+def leaving_units(
+    session: Session,
+    target: UploadTarget,
+    conduit: ImporterUploadConduit,
+    *,
+    units: Sequence[StoredUnit],
+) -> list[GroupChanges]:
+    """Return what leaves with these units, as the importer decides."""
     call = target.call("`remove`")
     with session.watch(call), upload_faults(call):
-        answer = target.importer().remove(
-            conduit, [unit for units in chosen.values() for unit in units]
-        )
+        answer = target.importer().remove(conduit, units)
         leaving = removed_units(answer)
     return [_group_removal(target, name, leaving[name]) for name in sorted(leaving)]
+
+
+def requested_removals(target: UploadTarget, units: Iterable[StoredUnit]) -> list[StoredUnit]:
+    """Return the units that a publisher wants to remove, once it is sure that they may leave.
+
+    Raises:
+        PluginFault: It returned something else.
+        Refused: One of them was not uploaded.
+    """
+    requested = list(units)
+    groups = removed_units(requested)
+    for name, keys in groups.items():
+        for member in target.members(name):
+            if (member.unit.type, member.unit.key) in keys and member.source != UPLOAD:
+                raise Refused(
+                    f"`{member.unit.key}` was not uploaded: it comes from {member.source}",
+                    hint="what a sync brings in is kept out by filters",
+                )
+    return requested
 
 
 def _uploaded_units(target: UploadTarget, key: str) -> list[StoredUnit]:

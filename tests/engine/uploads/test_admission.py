@@ -100,9 +100,13 @@ def stored(key: str) -> StoredUnit:
     return StoredUnit(group="a", type="t", key=key, metadata={}, artifacts=[])
 
 
+def is_sent(group: str, sha256: str) -> bool:
+    return sha256 == FILE.sha256
+
+
 def test_units_of_a_file_are_gathered_by_group() -> None:
     placed = [("a", unit("one")), ("b", unit("two")), ("a", unit("three"))]
-    groups = placed_units(placed, FILE)
+    groups = placed_units(placed, is_sent)
     assert {name: [unit.key for unit in units] for name, units in groups.items()} == {
         "a": ["one", "three"],
         "b": ["two"],
@@ -112,14 +116,14 @@ def test_units_of_a_file_are_gathered_by_group() -> None:
 @pytest.mark.parametrize("placed", [None, 5, [unit()], [("a", "b")], [(1, unit())], [("a",)]])
 def test_anything_but_pairs_is_a_fault_of_the_plugin(placed: Any) -> None:
     with pytest.raises(PluginFault, match=r"\(group, unit\) pairs"):
-        placed_units(placed, FILE)
+        placed_units(placed, is_sent)
 
 
 def test_a_file_brings_no_bytes_but_its_own_and_what_is_within_it() -> None:
     within = Artifact("meta", OTHER, 1, within="METADATA")
-    assert placed_units([("a", unit("one", within))], FILE)
+    assert placed_units([("a", unit("one", within))], is_sent)
     with pytest.raises(PluginFault, match="is not the file that was sent"):
-        placed_units([("a", unit("one", Artifact("other", OTHER, 1)))], FILE)
+        placed_units([("a", unit("one", Artifact("other", OTHER, 1)))], is_sent)
 
 
 def test_a_file_does_not_become_units_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +136,7 @@ def test_a_file_does_not_become_units_without_end(monkeypatch: pytest.MonkeyPatc
             yield "a", unit(str(number))
 
     with pytest.raises(PluginFault, match="more than 3 units"):
-        placed_units(endless(), FILE)
+        placed_units(endless(), is_sent)
     with pytest.raises(PluginFault, match="at most 3"):
         removed_units(stored(str(number)) for number in range(4))
 

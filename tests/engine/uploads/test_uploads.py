@@ -198,7 +198,7 @@ def test_a_rule_refuses_with_its_reason(site: Rehearsal) -> None:
 def test_what_the_plugin_refuses_is_told_as_it_says_it(site: Rehearsal) -> None:
     answer = site.post("/team/upload/", file_part(".hidden", b"x"), headers=[BEARER])
     assert (answer.status, answer.text) == (400, "`.hidden` is hidden\n")
-    assert site.post("/team/elsewhere/", file_part("mine", b"x"), headers=[BEARER]).status == 404
+    assert site.post("/team/elsewhere/", file_part("mine", b"x"), headers=[BEARER]).status == 405
 
 
 def test_overrides_hold_for_this_upload_alone(site: Rehearsal) -> None:

@@ -1,0 +1,138 @@
+"""Protocols of publishers end to end: what they bring, change and remove is decided as any upload.
+
+The kind: a publisher that could take one form with one file, and say nothing in its own words.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.asgi import AsgiResponse, Client
+from tests.support.rehearsal import Rehearsal, publication, rehearsal, repository, rules
+from tests.support.uploading import FORM, file_part, form, text_part
+
+TOKEN = "s3cret-token-of-the-team"  # of this test
+BEARER = ("Authorization", f"Bearer {TOKEN}")
+ACCESS = "access: {upload: [{token: {env: T_TOKEN}}]}"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
+    monkeypatch.setenv("T_TOKEN", TOKEN)
+    with rehearsal(tmp_path) as site:
+        site.says("a", site.file("one"))
+        site.declare(
+            site.remote(),
+            rules("deny: [evil]"),
+            repository("team", "remote: {name: up}", "upload: {}"),
+            publication(more=ACCESS),
+        )
+        site.applied()
+        site.script.replaceable = True
+        yield site
+
+
+def asked(site: Rehearsal, *requests: tuple[str, str, bytes]) -> list[AsgiResponse]:
+    """Send requests, one after the other."""
+
+    async def talk(client: Client) -> list[AsgiResponse]:
+        return [
+            await client.post(f"/team/{path}", [body] if body else [], headers=[BEARER], method=how)
+            for how, path, body in requests
+        ]
+
+    answers: list[AsgiResponse] = site.served(talk)
+    return answers
+
+
+def left(site: Rehearsal) -> list[str]:
+    folder = site.folder / "home" / "arriving"
+    return [file.name for file in folder.iterdir()] if folder.exists() else []
+
+
+def test_a_raw_file_comes_in_and_is_served_before_the_answer(site: Rehearsal) -> None:
+    put, again, other = asked(
+        site,
+        ("PUT", "boxes/b/two", b"two"),
+        ("PUT", "boxes/b/two", b"two"),
+        ("PUT", "boxes/b/three", b"three"),
+    )
+    assert [answer.status for answer in (put, again, other)] == [200, 200, 200]
+    assert json.loads(put.body) == {"told": "taken"}
+    assert site.held() == ["a/one", "b/three", "b/two"]
+    assert site.number() == 3, "the same again is no version"
+    [file] = site.get("/team/b/two")
+    assert file.body == b"two"
+    assert left(site) == []
+
+
+def test_metadata_is_changed_without_the_bytes(site: Rehearsal) -> None:
+    asked(site, ("PUT", "boxes/b/two", b"two"), ("PATCH", "boxes/b/two?note=yanked", b""))
+    [unit] = [unit for unit in site.units() if unit.key == "two"]
+    assert unit.metadata["note"] == "yanked"
+    [file] = site.get("/team/b/two")
+    assert file.body == b"two"
+
+
+def test_what_was_uploaded_is_removed_and_nothing_else(site: Rehearsal) -> None:
+    _, gone, absent, synced = asked(
+        site,
+        ("PUT", "boxes/b/two", b"two"),
+        ("DELETE", "boxes/b/two", b""),
+        ("DELETE", "boxes/b/two", b""),
+        ("DELETE", "boxes/a/one", b""),
+    )
+    assert (gone.status, absent.status, synced.status) == (204, 404, 400)
+    assert json.loads(absent.body) == {"told": "no `two` in `b`"}
+    assert "was not uploaded" in json.loads(synced.body)["told"]
+    assert site.held() == ["a/one"]
+
+
+def test_files_within_a_body_become_files(site: Rehearsal) -> None:
+    files = {name: base64.b64encode(name.encode()).decode() for name in ("two", "three")}
+    body = json.dumps(files).encode()
+    [answer] = asked(site, ("POST", "json/b/c", body))
+    assert answer.status == 201
+    assert site.held() == ["a/one", "b/c/three", "b/c/two"]
+    assert left(site) == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "words"),
+    [
+        (("PUT", "boxes/b/evil", b"x"), 403, "rules.deny"),
+        (("PUT", "boxes/a/one", b"x"), 409, "belongs to remote:up"),
+        (("POST", "json/b", b"{"), 400, "no JSON"),
+        (("PATCH", "boxes/b/nothing?note=x", b""), 404, "no `nothing`"),
+    ],
+)
+def test_refusals_of_the_core_are_told_in_the_words_of_the_protocol(
+    site: Rehearsal, request_: tuple[str, str, bytes], status: int, words: str
+) -> None:
+    method, path, body = request_
+    [answer] = asked(site, (method, path, body))
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+    assert words in json.loads(answer.body)["told"]
+    assert site.held() == ["a/one"]
+    assert left(site) == []
+
+
+def test_the_generic_protocol_takes_several_files_as_one_version(site: Rehearsal) -> None:
+    async def talk(client: Client) -> AsgiResponse:
+        body = form(text_part("group", "b"), file_part("two", b"2"), file_part("three", b"3"))
+        return await client.post("/team/upload/", [body], headers=[BEARER, FORM])
+
+    answer: AsgiResponse = site.served(talk)
+    assert answer.status == 201
+    assert site.held() == ["a/one", "b/three", "b/two"]
+    assert site.number() == 2
+
+
+def test_a_method_that_no_endpoint_has_is_405(site: Rehearsal) -> None:
+    [answer] = asked(site, ("PUT", "upload/", b"x"))
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
