@@ -1,4 +1,4 @@
-"""What publications dropped and still show: for their grace, or as long as a publisher asked for.
+"""Paths that publications dropped and still show, for their grace or as long as publishers ask.
 
 An entry that ended is a row as before; `lingers` says that no rule took away what it shows. How
 long it stays is the greater of the publication's grace, which pages do not have, and of its own
@@ -179,12 +179,12 @@ class LingeringReads(Reading):
         values = {"publication_id": publication_id, "number": number, "since": since}
         with self._reading.connect() as connection:
             rows = connection.execute(_LINGERING_BY_THEMSELVES, values).all()
-        found = [
+        entries = [
             LingeringEntry(entry, row[_AFTER] + entry.stays_for(0))
             for row in rows
             for entry in (entry_from(row),)
         ]
-        return [each for each in found if each.until > now]
+        return [each for each in entries if each.until > now]
 
 
 class LingeringWrites(Writing):

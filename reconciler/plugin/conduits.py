@@ -292,7 +292,8 @@ class PublishConduit(RepositoryContent, WritableScratchpads, Protocol[Pages_co])
 
         It is a URL that stands for the address: clients read the real one in its place, which is
         put in when a page is sent. Write it as it is, or join it with relative paths. Raises
-        PluginFault unless the class says `needs_base_url`, or `has_base_url` is true.
+        PluginFault unless the class says `needs_base_url`, or `has_base_url` is true, and in
+        `render_index`: the digests of an index are those of what is rendered.
         """
         ...
 

@@ -369,6 +369,9 @@ class Repair:
                 publication_id,
                 record=record,
                 directory=directory,
+                now=self._session.clock(),
+                grace=publication.grace,
+                base_url=publication.base_url,
             )
 
     def _explain(self, uses: Iterable[ArtifactUse], repository: str, reason: str) -> None:

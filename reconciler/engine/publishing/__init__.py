@@ -8,7 +8,7 @@ Reading order: `release` (the steps, under the lease of the publication), `relea
 should be served: version, withheld units, digest), `filter_evaluation` (what today's filters keep
 out), `withheld_changes` (the same as rows of a plan, and for guards), `version_view` (a version as
 publishers read it), `render` with `publish_conduit` (the publisher's call), `dropped_files` (what
-stays reachable for a while), `exports` with `export_paths` (static trees).
+stays reachable for a while), `exports` with `export_trees` and `export_paths` (static trees).
 """
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""What a publication no longer holds: some of it lingers, the rest is gone at once.
+"""Paths that a publication no longer holds: some linger, the rest is gone at once.
 
 A file that a new version merely dropped stays reachable for the grace of its publication, so that
 it does not vanish under the feet of a client that has read the page before. What a rule of today

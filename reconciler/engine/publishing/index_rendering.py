@@ -105,7 +105,8 @@ class IndexRenderer:
             self._stage, self._read_chunks, file, algorithms=algorithms, alive=self._alive
         )
         listed = chain([] if first is None else [first], entries)
-        bodies = writer.write(self._publisher().render_index(self._conduit, name, listed))
+        with self._conduit.without_address(f"the index `{name}`"):
+            bodies = writer.write(self._publisher().render_index(self._conduit, name, listed))
         self._emit(name, file, bodies)
         recorded = _RecordedFiles(file.summary, _rendered_files(name, file, bodies))
         self._stage.indexes.set_files(name, msgspec.json.encode(recorded).decode())

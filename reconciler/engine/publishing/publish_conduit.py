@@ -69,6 +69,7 @@ class PublishConduit(ScratchpadConduit):
         self._stage = stage
         self._view = view
         cls: Any = plugin.cls
+        self._without_address = ""
         self._has_base_url = publication.base_url is not None
         self._may_say_address = self._has_base_url or bool(cls.needs_base_url)
         self._options = publication.options
@@ -91,12 +92,27 @@ class PublishConduit(ScratchpadConduit):
     @property
     def base_url(self) -> str:
         self._check_open()
+        if self._without_address:
+            raise PluginFault(
+                f"{self._without_address} cannot say where it is served",
+                hint="its digests and compressed files are made before the address is known: write"
+                " it into pages of `publish` or of a summary",
+            )
         if not self._may_say_address:
             raise PluginFault(
                 "it writes the address of the publication, which its class does not say",
                 hint="declare `needs_base_url = True`, or ask `has_base_url` first",
             )
         return BASE_URL_PLACEHOLDER
+
+    @contextmanager
+    def without_address(self, label: str) -> Iterator[None]:
+        """Refuse the address while something is rendered that cannot be changed any more."""
+        self._without_address = label
+        try:
+            yield
+        finally:
+            self._without_address = ""
 
     @property
     def has_base_url(self) -> bool:

@@ -131,7 +131,7 @@ def test_bytes_that_linger_are_needed(site: Rehearsal) -> None:
 
 
 def test_other_bytes_under_an_immutable_path_fail_the_publication(site: Rehearsal) -> None:
-    """What is served stays, and the same bytes may come back."""
+    """The publication goes on to show the first ones, and these may come back."""
     bodies = iter((b"one", b"other", b"one"))
 
     def promising(conduit: PublishConduit) -> None:
