@@ -20,15 +20,18 @@ _MICROSECOND = timedelta(microseconds=1)
 
 _MARK = b"\x01"  # no JSON begins with it
 _WINDOW = -12  # raw deflate that looks back 4 KiB
-_WORDS = (
+_WORDS = (  # what comes last costs least; a digest is a mark, its length and bytes
     b'"license":"licenses":["expression":"summary":"author":"description":"attestations":'
-    b'"coreMetadata":true,"provenance":"requiresDist":["yanked":"quarantined":"publisher":'
-    b"-manylinux_2_17_x86_64.manylinux2014_x86_64.whl-win_amd64.whl-macosx_11_0_arm64.whl"
-    b'-cp311-cp312-cp313-abi3-none.metadata.jar.deb.rpm.zip.tgz{"artifacts":[{"path":"'
-    b'-py3-none-any.whl.tar.gz","sha256":"","size":1},{"path":"","sha256":""}],"group":"",'
-    b'"key":"-py3-none-any.whl.tar.gz","metadata":{},"metadata":{"name":"","packageType":"sdist'
-    b'"packageType":"wheel","requiresPython":">=3.8","uploadTime":"2026-01-T00:00:00.000000Z",'
-    b'"version":"1.0.0"},"type":"python.distribution"}'
+    b'"provenance":"requiresDist":["yanked":"quarantined":"publisher":'
+    b".jar.deb.rpm.zip.tgz-abi3-none-cp313-cp313-cp310-cp310--py2.py3-none-any.whl"
+    b"-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+    b"-cp312-cp312-win_amd64.whl-macosx_11_0_arm64.whl"
+    b'","packageType":"sdist","requiresPython":">=3.8","uploadTime":"2025-1'
+    b'.tar.gz","sha256":"\x01 "},{"path":".whl.metadata","sha256":"\x01 "}],"group":"'
+    b'"}],"group":"","key":"{"artifacts":[{"path":"-py3-none-any.whl","sha256":"\x01 ","size":1'
+    b'}],"group":"","key":"-py3-none-any.whl","metadata":{"coreMetadata":true,"name":"'
+    b'","metadata":{"name":"","packageType":"wheel","requiresPython":">=3.'
+    b'","uploadTime":"2026-01-02T00:00:00.000000Z","version":"1.0"},"type":"python.distribution"}'
 )
 
 _AS_IT_IS = b"\x00"
