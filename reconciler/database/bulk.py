@@ -7,7 +7,7 @@ row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import islice
 from operator import itemgetter
@@ -105,7 +105,7 @@ class Bulk:
     def _converter(
         self, compiled: SQLCompiler, dialect: Dialect
     ) -> Callable[[Sequence[Row]], Sequence[Row]]:
-        processors = {}
+        processors: dict[int, Callable[[Any], Any]] = {}
         for index, name in enumerate(self._names):
             kind = compiled.binds[name].type
             processor = kind.bind_processor(dialect) if isinstance(kind, TypeDecorator) else None
@@ -113,10 +113,14 @@ class Bulk:
                 processors[index] = processor
         if not processors:
             return lambda rows: rows
-        return lambda rows: [
-            tuple(processors[i](v) if i in processors else v for i, v in enumerate(row))
-            for row in rows
-        ]
+        return lambda rows: [_converted(row, processors) for row in rows]
+
+
+def _converted(row: Row, processors: Mapping[int, Callable[[Any], Any]]) -> Row:
+    values = list(row)
+    for index, processor in processors.items():
+        values[index] = processor(values[index])
+    return tuple(values)
 
 
 def ignoring(table: Table, *names: str) -> Bulk:
