@@ -7,7 +7,6 @@ beside the old ones, and takes their place on completion.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -31,15 +30,13 @@ from reconciler.database.index_tables import HELD, JOINS, LEAVES
 from reconciler.database.schema import index_entry, publication_index
 
 ENTRIES_AT_ONCE = 2_000
-_WINDOW = -12  # raw deflate that looks back 4 KiB
-_LONGEST_WORDS = 4_000
 
 _rows, _indexes = index_entry.c, publication_index.c
 _PUBLICATION = parameter("of_publication", _rows.publication_id)
 _CHANGING = text("state <> 0")  # as the partial index has it, word for word
 
 _INDEXES = (
-    select(_indexes.id, _indexes.name, _indexes.pending, _indexes.words, _indexes.files)
+    select(_indexes.id, _indexes.name, _indexes.pending, _indexes.files)
     .where(_indexes.publication_id == _PUBLICATION)
     .order_by(_indexes.name)
 )
@@ -138,13 +135,6 @@ class NewEntry(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class _Index(msgspec.Struct):
-    """A row of `publication_index`."""
-
-    id: int
-    words: bytes
-
-
 class StagedIndexes:
     """The indexes of a publication in preparation. One thread at a time.
 
@@ -163,19 +153,19 @@ class StagedIndexes:
         self._writing = writing
         self._publication_id = publication_id
         self._full = full
-        self._loaded: dict[str, _Index] | None = None
+        self._loaded: dict[str, int] | None = None  # IDs by name
         self._files: dict[str, str] = {}
 
     def names(self) -> list[str]:
         """Return the names of the indexes that have, or had, an entry."""
-        return sorted(self._by_name())
+        return sorted(self._ids())
 
     def entries_of(self, groups: Sequence[str]) -> dict[str, list[EntryKey]]:
         """Return the entries of groups; none where everything is made anew."""
         entries: dict[str, list[EntryKey]] = {}
         if self._full:
             return entries
-        names = {index.id: name for name, index in self._by_name().items()}
+        names = {id_: name for name, id_ in self._ids().items()}
         with self._reading.connect() as connection:
             for batch in batches(groups):
                 values = {"of_publication": self._publication_id, "groups": batch}
@@ -187,33 +177,29 @@ class StagedIndexes:
     def change(self, joining: Sequence[NewEntry], leaving: Sequence[EntryKey]) -> None:
         """Mark entries that leave, and write those that join."""
         with self._writing() as connection:
-            by_name = self._by_name()
-            _LEAVE(connection, [(by_name[key.index].id, key.sort_key, key.unit) for key in leaving])
-            rows = []
-            for entry in joining:
-                index = by_name.get(entry.key.index)
-                if index is None:
-                    index = self._create(connection, entry.key.index, entry.body)
-                rows.append(self._row(index, entry))
-            rows.sort()
-            _JOIN(connection, rows)
+            ids = self._ids()
+            for name in {entry.key.index for entry in joining} - ids.keys():
+                self._create(connection, name)
+            _LEAVE(connection, [(ids[key.index], key.sort_key, key.unit) for key in leaving])
+            _JOIN(connection, sorted(map(self._row, joining)))
 
-    def entries(self, name: str) -> Iterator[tuple[bytes, bytes]]:
-        """Yield (sort key, body) of the entries of an index in order, some at a time in memory."""
-        index = self._by_name().get(name)
+    def entries(self, name: str) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield (sort key, body) of the entries of an index in order, some at a time."""
+        index = self._ids().get(name)
         after: tuple[bytes, bytes] | None = (b"", b"")
         while index is not None and after is not None:
             values = {
-                "index_id": index.id,
+                "index_id": index,
                 "after_key": after[0],
                 "after_unit": after[1],
                 "limit": ENTRIES_AT_ONCE,
             }
             with self._reading.connect() as connection:
-                rows = connection.execute(_ENTRIES, values).all()
-            words = index.words
-            for sort_key, _, packed in rows:
-                yield sort_key, zlib.decompressobj(_WINDOW, words).decompress(packed)
+                # past SQLAlchemy, whose rows cost more than all the rest
+                cursor = connection.execute(_ENTRIES, values).cursor
+                assert cursor is not None
+                rows = cursor.fetchall()
+            yield [(sort_key, body) for sort_key, _, body in rows]
             after = (rows[-1][0], rows[-1][1]) if len(rows) == ENTRIES_AT_ONCE else None
 
     def files(self) -> dict[str, str]:
@@ -225,7 +211,7 @@ class StagedIndexes:
             return {}
         with self._reading.connect() as connection:
             rows = connection.execute(_INDEXES, {"of_publication": self._publication_id})
-            return {row[1]: row[4] for row in rows if row[4] and not row[2]}
+            return {row[1]: row[3] for row in rows if row[3] and not row[2]}
 
     def set_files(self, name: str, files: str) -> None:
         """Record the files of an index once the publication is complete."""
@@ -236,48 +222,40 @@ class StagedIndexes:
         if self._loaded is None and not (self._files or self._full):
             return
         values = {"of_publication": self._publication_id}
-        for name in self._files.keys() - self._by_name().keys():
-            self._create(connection, name, b"")
+        for name in self._files.keys() - self._ids().keys():
+            self._create(connection, name)
         if self._full:
             connection.execute(_DELETE_OLD_ENTRIES, values)
             connection.execute(_DELETE_OLD, values)
         connection.execute(_DELETE_STATE, {**values, "state_": LEAVES})
         connection.execute(_SETTLE_STATE, {**values, "state_": JOINS})
         connection.execute(_SETTLE_INDEXES, values)
-        by_name = self._by_name()
-        _SET_FILES(connection, [(by_name[name].id, text) for name, text in self._files.items()])
+        ids = self._ids()
+        _SET_FILES(connection, [(ids[name], text) for name, text in self._files.items()])
 
-    def _by_name(self) -> dict[str, _Index]:
+    def _ids(self) -> dict[str, int]:
         if self._loaded is None:
             with self._reading.connect() as connection:
                 rows = connection.execute(_INDEXES, {"of_publication": self._publication_id})
-                self._loaded = {
-                    row[1]: _Index(row[0], row[3]) for row in rows if bool(row[2]) or not self._full
-                }
+                self._loaded = {row[1]: row[0] for row in rows if bool(row[2]) or not self._full}
         return self._loaded
 
-    def _create(self, connection: Connection, name: str, sample: bytes) -> _Index:
-        """Create an index; the first body is what others are compressed against."""
-        words = sample[:_LONGEST_WORDS] or b"\n"
-        row = {"publication_id": self._publication_id, "name": name, "pending": True}
-        made = connection.execute(_CREATE, {**row, "words": words, "files": ""})
+    def _create(self, connection: Connection, name: str) -> None:
+        row = {"publication_id": self._publication_id, "name": name, "pending": True, "files": ""}
+        made = connection.execute(_CREATE, row)
         assert made.inserted_primary_key is not None
-        index = self._by_name()[name] = _Index(made.inserted_primary_key[0], words)
-        return index
+        self._ids()[name] = made.inserted_primary_key[0]
 
-    def _row(self, index: _Index, entry: NewEntry) -> tuple[object, ...]:
-        packer = zlib.compressobj(6, zlib.DEFLATED, _WINDOW, 4, zdict=index.words)
-        packed = packer.compress(entry.body) + packer.flush()
-        state = HELD if self._full else JOINS
+    def _row(self, entry: NewEntry) -> tuple[object, ...]:
         key = entry.key
         return (
-            index.id,
+            self._ids()[key.index],
             key.sort_key,
             key.unit,
             self._publication_id,
             entry.group,
-            state,
-            packed,
+            HELD if self._full else JOINS,
+            entry.body,
         )
 
 

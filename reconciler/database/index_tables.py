@@ -25,9 +25,8 @@ from reconciler.database.content_tables import CLUSTERED, metadata
 # Values of `state`: what the publication in preparation makes of an entry.
 HELD, JOINS, LEAVES = 0, 1, 2
 
-# Indexes over all of a publication. `pending`: made by the publication in preparation. `words`:
-# what the bodies of its entries are compressed against. `files`: JSON of the rendered files, empty
-# before the first rendering.
+# Indexes over all of a publication. `pending`: made by the publication in preparation. `files`:
+# JSON of the rendered files, empty before the first rendering.
 publication_index = Table(
     "publication_index",
     metadata,
@@ -35,13 +34,13 @@ publication_index = Table(
     Column("publication_id", Identity, ForeignKey("resource.id"), nullable=False),
     Column("name", Name, nullable=False),
     Column("pending", Boolean, nullable=False),
-    Column("words", LargeBinary, nullable=False),
     Column("files", Text, nullable=False, server_default=""),
     UniqueConstraint("publication_id", "name", "pending"),
 )
 
 # The entries of indexes, as the last complete publication has them and the one in preparation will.
-# `unit`: first bytes of the digest of the unit as it is shown.
+# `unit`: first bytes of the digest of the unit as it is shown. `body` is not compressed: all of
+# them are read whenever the index differs, and to unpack them would cost more than all the rest.
 index_entry = Table(
     "index_entry",
     metadata,

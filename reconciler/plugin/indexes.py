@@ -16,15 +16,25 @@ import msgspec
 Compression = Literal["gz", "xz", "zst"]
 Checksum = Literal["md5", "sha1", "sha256", "sha512"]
 
+KEY_SEPARATOR = "\0"  # sorts before everything that a part of a key may hold
+
 SortKey = str | tuple[str, ...]
 """Where an entry stands in its index: compared part by part, by code point."""
 
 
 class IndexEntry(msgspec.Struct, frozen=True):
-    """An entry of an index, as `Publisher.render_index` gets it. `body`: of `entry_of`."""
+    """An entry of an index, as `Publisher.render_index` gets it.
 
-    key: tuple[str, ...]
+    `body`: of `entry_of`. `sort_key`: as it is kept, for comparisons alone; `key` has its parts.
+    """
+
     body: bytes
+    sort_key: bytes
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Return what `Publisher.sort_key` returned, as a tuple."""
+        return tuple(self.sort_key.decode().split(KEY_SEPARATOR))
 
 
 class IndexFile(msgspec.Struct, frozen=True):

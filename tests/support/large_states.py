@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ class LargeState:
     publication_id: int
 
 
-INDEX_ID, WORDS = 1, b"words"
+INDEX_ID = 1
 
 
 def group_name(number: int) -> str:
@@ -181,13 +180,12 @@ def _write_publication(connection: Connection, state: LargeState, whole: Digest)
     withheld = [(of, n * FILES + 1, "denied", 1) for n in groups[::_WITHHELD_EACH]]
     _insert(connection, "publication_withheld", "publication_id unit_id reason added", withheld)
     _insert(connection, "pointer", "publication_id number", [(of, 1)])
-    names = "id publication_id name pending words files"
-    large = (INDEX_ID, of, "large", False, WORDS, "{}")
+    names = "id publication_id name pending files"
+    large = (INDEX_ID, of, "large", False, "{}")
     _insert(connection, "publication_index", names, [large])
-    packer = zlib.compressobj(6, zlib.DEFLATED, -12, 4, zdict=WORDS)
-    packed = packer.compress(b"entry") + packer.flush()
     names = "index_id sort_key unit publication_id group_name state body"
     entries = [
-        (INDEX_ID, group_name(n).encode(), bytes(16), of, group_name(n), 0, packed) for n in groups
+        (INDEX_ID, group_name(n).encode(), bytes(16), of, group_name(n), 0, b"entry")
+        for n in groups
     ]
     _insert(connection, "index_entry", names, sorted(entries))

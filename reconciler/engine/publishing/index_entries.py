@@ -12,11 +12,11 @@ from reconciler.database import EntryKey, NewEntry, StagedIndexes
 from reconciler.errors import PluginFault
 from reconciler.model import StoredUnit, is_usable_name
 from reconciler.plugin import Publisher
+from reconciler.plugin.indexes import KEY_SEPARATOR
 
 GROUPS_AT_ONCE = 200
 UNITS_AT_ONCE = 2_000
 UNIT_BYTES = 16  # of the digest by which an entry knows its unit
-SEPARATOR = "\0"  # sorts before everything that a part of a key may hold
 
 
 def has_indexes(publisher: type[Publisher]) -> bool:
@@ -92,13 +92,8 @@ def _identity(unit: StoredUnit) -> bytes:
 
 def _sort_key(key: object) -> bytes:
     parts = key if isinstance(key, tuple) else (key,)
-    if not all(isinstance(part, str) and SEPARATOR not in part for part in parts):
+    if not all(isinstance(part, str) and KEY_SEPARATOR not in part for part in parts):
         raise PluginFault(
             f"`sort_key` returns {key!r:.80}", hint="a text, or a tuple of texts, without NUL"
         )
-    return SEPARATOR.join(parts).encode()
-
-
-def key_parts(sort_key: bytes) -> tuple[str, ...]:
-    """Return the parts of a sort key as it is kept."""
-    return tuple(sort_key.decode().split(SEPARATOR))
+    return KEY_SEPARATOR.join(parts).encode()

@@ -18,7 +18,6 @@ from reconciler.database import (
     PublicationStage,
 )
 from reconciler.engine.publishing.index_bodies import BodyWriter, ReadChunks, RenderedBody
-from reconciler.engine.publishing.index_entries import key_parts
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.errors import PluginFault
 from reconciler.model import ChunkedBody, is_usable_name, safe_path
@@ -33,7 +32,6 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 CHECKSUMS = get_args(Checksum)
 COMPRESSIONS = get_args(Compression)
-ALIVE_EACH = 1_000  # entries between two signs of life
 _DIGEST = re.compile(r"\{(" + "|".join(CHECKSUMS) + r")\}")
 
 
@@ -114,10 +112,10 @@ class IndexRenderer:
         return recorded
 
     def _entries(self, name: str) -> Iterator[IndexEntry]:
-        for number, (sort_key, body) in enumerate(self._stage.indexes.entries(name)):
-            if number % ALIVE_EACH == 0:
-                self._alive()
-            yield IndexEntry(key_parts(sort_key), body)
+        for batch in self._stage.indexes.entries(name):
+            self._alive()
+            for sort_key, body in batch:
+                yield IndexEntry(body, sort_key)
 
     def _emit(self, name: str, file: IndexFile, bodies: Mapping[str, RenderedBody]) -> None:
         group = f"{INDEX}{name}"

@@ -188,7 +188,6 @@ def _create_index_tables() -> None:
         sa.Column("publication_id", Identity, nullable=False),
         sa.Column("name", Name, nullable=False),
         sa.Column("pending", sa.Boolean(), nullable=False),
-        sa.Column("words", sa.LargeBinary(), nullable=False),
         sa.Column("files", sa.Text(), nullable=False, server_default=""),
         sa.ForeignKeyConstraint(
             ["publication_id"],
