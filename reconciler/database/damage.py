@@ -230,11 +230,20 @@ class DamageWrites(Writing):
                 connection.execute(delete(damage).where(damage.c.sha256.in_(batch)))
 
     def forget_pages(self, publication_id: int, digests: Iterable[Digest]) -> None:
-        """Forget damaged pages, so that the publication is rendered anew."""
+        """Forget damaged pages, so that the publication is rendered anew.
+
+        Those of earlier publications cannot be, and no longer linger.
+        """
         with self._writing.begin() as connection:
             forget_chunked_bodies(connection, digests := list(digests))
             for batch in batches(digest.raw for digest in digests):
                 connection.execute(delete(page).where(page.c.digest.in_(batch)))
+                connection.execute(
+                    update(publication_entry)
+                    .where(_entries.publication_id == publication_id, _entries.removed.is_not(None))
+                    .where(_entries.page, _entries.digest.in_(batch))
+                    .values(lingers=False, linger=None)
+                )
             connection.execute(
                 update(publication)
                 .where(publication.c.publication_id == publication_id)

@@ -178,7 +178,12 @@ class Engine:
         task = session.progress.task("verifying", "files")
         try:
             result = await asyncio.to_thread(
-                verify, session.reader, session.store, scope, task=task
+                verify,
+                session.reader,
+                session.store,
+                scope,
+                now=session.clock(),
+                task=task,
             )
         finally:
             task.done()

@@ -69,6 +69,7 @@ class Declared:
     plain: bool = True
     names: tuple[str, ...] = ()
     revision: int = 1
+    address: bool = False
     entry: Callable[[StoredUnit], bytes] = lambda unit: (
         f"Package: {unit.key}\nNote: {unit.metadata['note']}\n".encode() * 20
     )
@@ -112,7 +113,7 @@ def index_publisher(calls: Calls, declared: Declared) -> type[Publisher]:
             self, conduit: PublishConduit, name: str, entries: Iterator[IndexEntry]
         ) -> Iterable[bytes]:
             calls.indexes.append(name)
-            yield f"# {name}\n".encode()
+            yield f"# {name}\n{conduit.base_url if declared.address else ''}".encode()
             for entry in entries:
                 yield entry.body
 

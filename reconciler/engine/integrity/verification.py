@@ -8,7 +8,8 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from datetime import datetime
+from itertools import chain, islice
 from typing import NamedTuple
 
 from reconciler.database import ArtifactUse, Entry, Reader
@@ -70,8 +71,12 @@ class Verification(NamedTuple):
         return not self.damaged_files and not self.damaged_pages
 
 
-def verify(reader: Reader, store: Store, scope: Ref | None, *, task: ProgressTask) -> Verification:
+def verify(
+    reader: Reader, store: Store, scope: Ref | None, *, now: datetime, task: ProgressTask
+) -> Verification:
     """Read everything, or what a repository or publication needs; blocks for as long as it takes.
+
+    Pages that still linger at the moment `now` are read too.
 
     What was recorded as damaged before is part of the outcome. Raises UsageFault for a scope that
     holds no files, or does not exist.
@@ -89,7 +94,7 @@ def verify(reader: Reader, store: Store, scope: Ref | None, *, task: ProgressTas
     uses = _by_digest(use for use in all_uses if _is_within(use, scope))
     uploaded = uploaded_alone(all_uses)
     damaged = {**known, **problems} if scope is None else {**problems, **_used(known, uses)}
-    pages, damaged_pages = _verify_pages(reader, actual, scope)
+    pages, damaged_pages = _verify_pages(reader, actual, scope, now=now)
     return Verification(
         files,
         size,
@@ -180,15 +185,23 @@ def _used(known: Mapping[Digest, str], uses: Mapping[Digest, object]) -> dict[Di
 
 
 def _verify_pages(
-    reader: Reader, actual: ActualState, scope: Ref | None
+    reader: Reader, actual: ActualState, scope: Ref | None, *, now: datetime
 ) -> tuple[int, list[DamagedPage]]:
     number, damaged = 0, []
     for name, publication in sorted(actual.publications.items()):
         record = reader.publication(publication.id)
         if record is None or not _covers(scope, name):
             continue
+        lingering = reader.lingering_by_themselves(
+            publication.id, record.number, now=now, longest=record.linger
+        )
         entries = (
-            entry for entry in reader.all_entries(publication.id, record.number) if entry.page
+            entry
+            for entry in chain(
+                reader.all_entries(publication.id, record.number),
+                (each.entry for each in lingering),
+            )
+            if entry.page
         )
         while batch := list(islice(entries, PAGES_AT_ONCE)):
             number += len(batch)

@@ -16,6 +16,7 @@ from reconciler.engine.integrity.verification import Verification
 from reconciler.errors import UsageFault
 from reconciler.manifest import read_recorded
 from reconciler.model import Digest, Kind, Ref
+from reconciler.plugin import PublishConduit
 from tests.engine.integrity.test_damage import ONE, TWO, cut, flip, hurt
 from tests.support.faulty import status
 from tests.support.rehearsal import Rehearsal, copy, publication, rehearsal, repository
@@ -159,6 +160,32 @@ def test_damaged_pages_are_found_and_rendered_anew(site: Rehearsal, statement: s
     assert site.get("/team/index/")[0].body == before.body
     assert verified(site).sound
     assert site.settled()
+
+
+def test_a_damaged_page_that_lingers_is_found_and_no_longer_shown(site: Rehearsal) -> None:
+    """Nothing can render it anew: its version is gone."""
+    old = "old/a list"
+
+    def publish(conduit: PublishConduit) -> None:
+        for name in conduit.changed_groups():
+            with conduit.group(name):
+                pass
+        with conduit.whole_repository() as output:
+            path = old if conduit.version.number == 1 else "index"
+            output.page(path, path.encode(), "text/plain", linger="1d")
+
+    site.server_keeps_time = True
+    site.script.on_publish = publish
+    site.declare(site.remote(), repository(), publication(more="dated: [one]"))
+    site.applied(prune=True)
+    site.says("a", site.file("one"))
+    site.applied()
+    assert site.get(f"/team/{old}")[0].text == old
+    corrupt_pages(site, "UPDATE page SET gzip = x'00'")
+    assert {page.path for page in verified(site).damaged_pages} == {old, "index"}
+    assert repaired(site).rendered == ["team"]
+    assert [answer.status for answer in site.get(f"/team/{old}", "/team/index")] == [404, 200]
+    assert verified(site).sound
 
 
 def test_a_damage_that_cannot_be_recorded_is_told_all_the_same(

@@ -225,6 +225,10 @@ def test_what_breaks_the_contract_is_named(site: IndexedSite) -> None:
     with pytest.raises(PluginFault, match="`entry_of` returns str, not bytes, for unit `stable/a`"):
         site.publish({"stable/a": "1"})
     site.declared.entry = lambda unit: b"fine"
+    site.declared.address = True
+    with pytest.raises(PluginFault, match="the index `stable` cannot say where it is served"):
+        site.release()
+    site.declared.address = False
     site.declared.compressions = ("bz2",)
     with pytest.raises(PluginFault, match="the index `stable` has the unknown 'bz2'"):
         site.release()
