@@ -14,6 +14,7 @@ ORDER = (
     "options",
     "selecting",
     "dependencies",
+    "uploads",
     "content",
     "publishing",
     "deb_importer",
@@ -21,7 +22,7 @@ ORDER = (
 )
 UNKNOWN = {
     "reading": {"options"},
-    "publishing": {"selecting", "dependencies", "content"},
+    "publishing": {"selecting", "dependencies", "uploads", "content"},
     "deb_importer": {"content", "publishing"},
 }
 

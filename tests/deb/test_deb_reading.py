@@ -12,7 +12,7 @@ from hashlib import sha512
 import pytest
 
 from reconciler.plugin import Malformed, Refused, Unit
-from reconciler_deb.reading.compression import unpack
+from reconciler_deb.control.compression import unpack
 from reconciler_deb.reading.index_files import index_urls, wanted_indexes
 from reconciler_deb.reading.listings import Entry, Listing, entries_digest
 from reconciler_deb.reading.units import PACKAGE, SOURCE_PACKAGE, fetch_url, listed_units

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.plugin.testing import Conformance, Subject, Upstream
 from reconciler_deb import importer, package, publisher, source
-from tests.support.apt import archive, control
+from tests.support.apt import archive, control, deb
 
 NGINX, LIBFOO, TOOL = (
     control("nginx", "1.22-1", Section="web"),
@@ -44,6 +44,9 @@ class TestArchive(Conformance):
             upstream=Upstream(archive(FIRST)),
             changes=[becomes(packages) for packages in CHANGED],
             source={"suites": ["stable"], "trusted": True, "everything": True},
+            uploads={"sent.deb": deb(control("sent")), "other.deb": deb(control("sent", "2:1~x"))},
+            refused_uploads={"half.deb": deb(control("sent"))[:-900], "text.deb": b"text"},
+            fields={"suite": "stable", "component": "main"},
             rules={"deny": ["game*"], "maxSize": "1MiB"},
             refused=[
                 {"include": ["nginx (~> 1)"], "suites": ["stable"]},

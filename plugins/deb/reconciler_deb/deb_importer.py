@@ -10,14 +10,18 @@ from typing import Any
 from reconciler.plugin import (
     UNCHANGED,
     Group,
+    GroupedUnit,
     Importer,
     Located,
     Metadata,
     OptionFault,
+    PluginCallConfiguration,
     ReadConduit,
     Refused,
     Unchanged,
     Unit,
+    UploadConduit,
+    UploadedFile,
 )
 from reconciler_deb.dependencies.closure import Closure, Taken
 from reconciler_deb.options.filter_options import FilterOptions
@@ -33,6 +37,7 @@ from reconciler_deb.reading.suites import (
 from reconciler_deb.reading.units import PACKAGE, SOURCE_PACKAGE, listed_units
 from reconciler_deb.releases.signatures import Keyring
 from reconciler_deb.selecting.selection import PackageSelection
+from reconciler_deb.uploads.sent_packages import place_package
 
 API = ">=2.0,<3"
 
@@ -76,6 +81,19 @@ class DebImporter(Importer[SourceOptions, FilterOptions]):
         entries, taken = group.data
         units = listed_units(group.name, entries, conduit.url, refuse=conduit.refuse)
         return taken.annotated(units) if taken is not None else units
+
+    def upload(  # noqa: PLR0917  # plugin API 1.x
+        self,
+        conduit: UploadConduit[SourceOptions],
+        file: UploadedFile,
+        fields: Mapping[str, str],
+        config: PluginCallConfiguration,
+    ) -> Iterable[GroupedUnit]:
+        """Accept a `.deb` into the suite and component that the form names.
+
+        Either may be left out where the source lists one only. Raises Refused.
+        """
+        return place_package(file, fields, conduit.options)
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from reconciler.plugin import Malformed
 
-# Readers of control data disagree about these: a line of blanks, a carriage return, a NUL.
-_AMBIGUOUS = re.compile(rb"^[ \t]+$|[\r\0]|\n\n", re.MULTILINE)
-_NAME = re.compile(r"[!-9;-~]+")
+# Readers of control data disagree about these.
+_AMBIGUOUS = (b"\r", b"\0", b"\n\n")
+_FIELD = re.compile(r"([A-Za-z0-9][!-9;-~]*):(.*(?:\n[ \t].*)*)(?:\n|\Z)")
 
 
 def split_paragraphs(body: bytes) -> Iterator[bytes]:
@@ -40,13 +40,9 @@ def first_field(paragraph: bytes, name: bytes) -> bytes:
 
 
 def paragraph_text(paragraph: bytes) -> str:
-    """Return a paragraph as text.
-
-    Raises Malformed where readers would not agree about it: not UTF-8, a line of blanks, control
-    characters.
-    """
-    if _AMBIGUOUS.search(paragraph):
-        raise Malformed("a line of its paragraph is blank, or holds control characters")
+    """Return a paragraph as text. Raises Malformed where readers would not agree about it."""
+    if any(character in paragraph for character in _AMBIGUOUS):
+        raise Malformed("its paragraph holds control characters, or ends within")
     try:
         return paragraph.decode()
     except UnicodeDecodeError:
@@ -57,23 +53,22 @@ def read_fields(text: str) -> dict[str, str]:
     """Return the fields of a paragraph, by lower-case name.
 
     The lines of a value of several lines keep their order, stripped, the first one included.
-    Raises Malformed for a line that belongs to no field, and for a field that is there twice.
+    Raises Malformed for a line that belongs to no field, for a field that is there twice, and for a
+    line of blanks, which some readers take for the end.
     """
-    fields: dict[str, list[str]] = {}
-    lines: list[str] | None = None
-    for line in text.split("\n"):
-        if line[:1] in (" ", "\t"):
-            if lines is None:
-                raise Malformed("it begins with a continuation line")
-            lines.append(line.strip())
-        elif line.startswith("#"):
-            continue
-        else:
-            name, value = _field(line)
-            if name in fields:
-                raise Malformed(f"the field `{name}` is there twice")
-            lines = fields[name] = [value]
-    return {name: "\n".join(value) for name, value in fields.items()}
+    fields: dict[str, str] = {}
+    position, end = 0, len(text)
+    while position < end:
+        match = _FIELD.match(text, position)
+        if match is None:
+            line = text[position:].partition("\n")[0]
+            raise Malformed(f"a line is no field: {line!r:.80}")
+        name, value = match[1].lower(), match[2].strip(" \t")
+        if name in fields:
+            raise Malformed(f"the field `{name}` is there twice")
+        fields[name] = _lines(value) if "\n" in value else value
+        position = match.end()
+    return fields
 
 
 def replace_field(text: str, name: str, value: str) -> str:
@@ -87,8 +82,9 @@ def replace_field(text: str, name: str, value: str) -> str:
     )
 
 
-def _field(line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    if not colon or not _NAME.fullmatch(name):
-        raise Malformed(f"a line is no field: {line!r:.80}")
-    return name.lower(), value.strip()
+def _lines(value: str) -> str:
+    """Return a value of several lines, each stripped."""
+    first, *lines = [line.strip() for line in value.split("\n")]
+    if not all(lines):
+        raise Malformed("a line of its paragraph is blank")
+    return "\n".join([first, *lines])

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from reconciler.plugin import Refused
-from reconciler_deb.reading.compression import ENDINGS
+from reconciler_deb.control.compression import ENDINGS
 from reconciler_deb.releases.release_file import IndexFile, Release
 
 ALL: Final = "all"

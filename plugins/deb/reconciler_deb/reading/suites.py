@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from reconciler.plugin import Gone, Malformed, ReadConduit, Refused
-from reconciler_deb.reading.compression import unpack
+from reconciler_deb.control.compression import unpack
 from reconciler_deb.reading.index_files import ListedIndex, index_urls, wanted_indexes
 from reconciler_deb.reading.listings import Listing
 from reconciler_deb.releases.freshness import Freshness

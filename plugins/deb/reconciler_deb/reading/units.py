@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from typing import Final
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 from reconciler.plugin import Artifact, Malformed, Unit, safe_path, sanitize
 from reconciler_deb.control.paragraphs import first_field, paragraph_text, read_fields
@@ -57,8 +57,11 @@ def unit_key(suite: str, name: str, version: str, *, architecture: str) -> str:
 
 
 def fetch_url(base: str, path: str) -> str:
-    """Return the URL of a file of the archive: what its path says is meant literally."""
-    return urljoin(base, quote(path, safe=_UNRESERVED))
+    """Return the URL of a file of an archive, whose own ends in a slash.
+
+    What a safe path says is meant literally.
+    """
+    return base + quote(path, safe=_UNRESERVED)
 
 
 def _unit(name: str, entry: Entry, base: str) -> Unit | None:

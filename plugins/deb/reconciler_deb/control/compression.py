@@ -79,6 +79,8 @@ def unpack(body: bytes, ending: str, *, limit: int) -> bytes:
         if len(body) > limit:
             raise _too_long(limit)
         return body
+    if ending not in _MAKERS:
+        raise Malformed(f"`{ending[:20]}` is no compression that is known here")
     try:
         return _unpack_streams(body, _MAKERS[ending], limit)
     except (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, ValueError, EOFError) as error:
