@@ -14,7 +14,7 @@ from reconciler.serve.public_addresses import PublicAddresses
 from reconciler.serve.redirects import PathSuggestions
 from reconciler.serve.responses import Send, send_page, send_text
 
-NO_ADDRESS = "this page says where it is served, and what the request says of that is no address"
+NO_ADDRESS = "this page says where it is served: send a `Host` that is `host` or `host:port`"
 
 logger = logging.getLogger(__name__)
 

@@ -25,6 +25,9 @@ from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.session.session import WritingSession
 from reconciler.model import Digest, StoredArtifact, artifact_digest
 
+GROUPS_AT_ONCE = 200
+MAX_HELD = 5_000  # groups whose units are in memory
+
 
 def settle_dropped_files(
     session: WritingSession, target: ReleaseTarget, *, policy: ReleasePolicy
@@ -63,6 +66,8 @@ class _Decided:
         self._evaluator = evaluator
         self._shown: dict[tuple[int, str], set[Digest]] = {}
         self._taken: dict[tuple[int, str | None], bool] = {}
+        self._held: dict[tuple[int, str], Sequence[SourcedUnit]] = {}
+        self._refused: dict[tuple[str, frozenset[tuple[Digest, str]]], Collection[Digest]] = {}
 
     def lingers(self, file: DroppedFile) -> bool:
         """Return True if the rules of today let in what the file, or the page, shows."""
@@ -81,24 +86,41 @@ class _Decided:
         key = removed, group
         if key not in self._taken:
             before = self._version_before(removed)
-            self._taken[key] = before is None or any(
-                self._is_taken(before, removed, name)
-                for name in (self._changed_since(before, removed) if group is None else (group,))
-            )
+            self._taken[key] = before is None or self._any_taken(before, removed, group)
         return self._taken[key]
 
+    def _any_taken(self, before: RepositoryVersion, removed: int, group: str | None) -> bool:
+        groups = sorted(self._changed_since(before, removed)) if group is None else [group]
+        for start in range(0, len(groups), GROUPS_AT_ONCE):
+            batch = groups[start : start + GROUPS_AT_ONCE]
+            self._read_rows(before, batch)
+            if any(self._is_taken(before, removed, name) for name in batch):
+                return True
+        return False
+
     def _is_taken(self, before: RepositoryVersion, removed: int, group: str) -> bool:
-        rows = self._then_and_now(before, group)
-        refused = self._evaluator.refusals(before.repository_id, group, rows)
+        refused = self._refusals(group, self._then_and_now(before, group))
         hidden = self._withheld_at(removed - 1) if refused else {}
         shown = {row.digest for row in self._rows(before, group)} - hidden.keys()
         return not shown.isdisjoint(refused)
+
+    def _refusals(self, group: str, rows: Sequence[SourcedUnit]) -> Collection[Digest]:
+        """Return those of a group's units that the rules of today keep out.
+
+        Asked once for units that several publications dropped.
+        """
+        key = group, frozenset((row.digest, row.source) for row in rows)
+        if key not in self._refused:
+            repository_id = self._target.version.repository_id
+            self._refused[key] = self._evaluator.refusals(repository_id, group, rows).keys()
+        return self._refused[key]
 
     def _changed_since(self, before: RepositoryVersion, removed: int) -> Collection[str]:
         """Return groups that differ from a version, or of which more is withheld than then."""
         reader, version = self._session.writer, self._target.version
         names = reader.changed_groups(before.repository_id, before.number, version.number)
-        withheld, hidden = self._withheld_now(), self._withheld_at(removed - 1)
+        withheld = self._withheld_now()
+        hidden = self._withheld_at(removed - 1) if withheld else {}
         return {*names, *(withheld[digest].group for digest in withheld.keys() - hidden.keys())}
 
     def _withheld_now(self) -> Mapping[Digest, WithheldUnit]:
@@ -123,7 +145,7 @@ class _Decided:
         if before is None:
             return set()
         rows = self._then_and_now(before, group)
-        refused = self._evaluator.refusals(before.repository_id, group, rows)
+        refused = self._refusals(group, rows)
         derived = self._derived(before, group)
         by_verdict: dict[bool, set[Digest]] = defaultdict(set)
         for row in rows:
@@ -157,5 +179,17 @@ class _Decided:
         return RepositoryVersion(repository_id, shown.version, shown.version_digest)
 
     def _rows(self, version: RepositoryVersion, group: str) -> Sequence[SourcedUnit]:
-        reader = self._session.writer
-        return reader.sourced_units(version.repository_id, version.number, [group]).get(group, [])
+        key = version.number, group
+        if key not in self._held:
+            self._read_rows(version, [group])
+        return self._held[key]
+
+    def _read_rows(self, before: RepositoryVersion, groups: Collection[str]) -> None:
+        """Read the units of groups at once, of a version and of the one to show."""
+        if len(self._held) > MAX_HELD:
+            self._held.clear()
+            self._refused.clear()
+        for number in {before.number, self._target.version.number}:
+            missing = [name for name in groups if (number, name) not in self._held]
+            rows = self._session.writer.sourced_units(before.repository_id, number, missing)
+            self._held.update({(number, name): rows.get(name, []) for name in missing})
