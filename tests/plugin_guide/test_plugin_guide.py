@@ -41,6 +41,7 @@ from reconciler.plugin import (
 from reconciler.plugin.endpoints import matched_endpoints
 from tests.support.clients import program, run
 from tests.support.conduits import FakeConduit, FakePublishConduit, FakeSyncConduit, page, stored
+from tests.support.databases import database
 from tests.support.guide import (
     GUIDE,
     commands,
@@ -50,6 +51,7 @@ from tests.support.guide import (
     snippets,
     written_out,
 )
+from tests.support.indexed import IndexedSite
 from tests.support.strictness import check_types
 
 BASE = "https://schemas.example.org/"
@@ -334,6 +336,20 @@ def test_a_feed_says_its_address_its_moment_and_keeps_older_ones(guide: Any) -> 
         f"feeds/{sha256(body).hexdigest()}.json",
         "versions/1",
     }
+
+
+def test_an_index_of_everything_is_kept_by_the_core(guide: Any, tmp_path: Path) -> None:
+    with database(tmp_path) as opened:
+        site = IndexedSite(tmp_path, opened.writer())
+        site.publisher = guide.IndexPublisher
+        site.publish({"b": "1"})
+        site.publish({"b": "1", "a": "1"})
+        files = site.files()
+    body = b'{"path": "a/a"}\n{"path": "b/b"}\n'
+    assert files["schemas.ndjson"] == files[f"by-digest/{sha256(body).hexdigest()}"] == body
+    listed = json.loads(files["digests.json"])
+    assert listed["schemas.ndjson"] == {"sha256": sha256(body).hexdigest(), "size": len(body)}
+    assert listed.keys() == {"schemas.ndjson", "schemas.ndjson.gz", "schemas.ndjson.zst"}
 
 
 def test_another_spelling_is_redirected(guide: Any) -> None:

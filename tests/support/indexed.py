@@ -136,7 +136,10 @@ def index_publisher(calls: Calls, declared: Declared) -> type[Publisher]:
 
 
 class IndexedSite:
-    """A repository `team` in a database, published with indexes. `units`: note by key."""
+    """A repository `team` in a database, published with indexes.
+
+    `units`: note by key. `publisher`: another one than that of this module.
+    """
 
     def __init__(self, folder: Path, writer: Writer) -> None:
         self.folder = folder
@@ -145,6 +148,7 @@ class IndexedSite:
         self.declared = Declared()
         self.units: dict[str, str] = {}
         self.how: dict[str, Any] = {}
+        self.publisher: type[Publisher] | None = None
         writer.record_resources([a_repository("team"), a_publication("team")], now=NOW)
 
     def publish(self, units: Mapping[str, str]) -> None:
@@ -160,7 +164,7 @@ class IndexedSite:
 
     def release(self) -> str:
         registry = FakeRegistry()
-        publisher = index_publisher(self.calls, self.declared)
+        publisher = self.publisher or index_publisher(self.calls, self.declared)
         registry.publisher = lambda id: SimpleNamespace(  # type: ignore[method-assign]
             cls=publisher, id=id, kind="publisher", config={}
         )
