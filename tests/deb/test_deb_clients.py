@@ -73,6 +73,18 @@ def reprepro(folder: Path, home: Path, address: str) -> Path:
     return archive
 
 
+def debmirror(folder: Path, url: str, gnupg: Path) -> set[str]:
+    """Return the names of the packages that debmirror fetches from us."""
+    tools("debmirror")
+    (folder / "ours.gpg").write_bytes(gpg(gnupg, "--export", "ours@example.org"))
+    words = ["debmirror", "--method=http", f"--host={url.split('/')[2]}", "--root=debian"]
+    words += ["--dist=bookworm", "--section=main", "--arch=amd64", "--nosource", "--i18n"]
+    words += ["--rsync-extra=none", f"--keyring={folder}/ours.gpg", str(folder / "debmirror")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {path.name for path in (folder / "debmirror").rglob("*.deb")}
+
+
 def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_path: Path) -> None:
     tools("apt-get")
     key = make_key(gnupg, "archive@example.org")
@@ -94,7 +106,8 @@ def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_
         resource(
             "Publication",
             "debian",
-            "repository: debian\npath: debian\nvalidFor: 7d\nsigning: {key: {file: ours.asc}}",
+            "repository: debian\npath: debian\narchitectures: [amd64]\nvalidFor: 7d\n"
+            "signing: {key: {file: ours.asc}}",
         ),
     )
     mirror.applied()
@@ -105,6 +118,8 @@ def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_
         )
         assert "InRelease" in apt.run("apt-get", "update")
         apt.run("apt-get", "install", "--yes", "--download-only", "app", "tool")
+        mirrored = debmirror(tmp_path, url, gnupg)
+    assert mirrored == {"app_1_amd64.deb", "libfoo1_1.0+b1~x_amd64.deb", "tool_1.0_all.deb"}
     assert apt.downloaded() == {
         "app_1_amd64.deb": deb(PACKAGES["app_1_amd64.deb"]),
         "libfoo1_2%3a1.0+b1~x_amd64.deb": deb(PACKAGES["libfoo1_2_amd64.deb"]),
@@ -113,7 +128,7 @@ def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_
 
 
 def test_gpgv_verifies_with_the_named_keys_alone(gnupg: Path) -> None:
-    """Kind: a signature that gpgv calls valid, by a key that has expired or that nobody named."""
+    """Kind: a signature that gpgv calls valid, by a key that has expired or is not named."""
     named = make_key(gnupg, "archive@example.org")
     expired = make_key(gnupg, "old@example.org", "--faked-system-time", "20200101T000000")
     text = b"Suite: stable\n- dash\n"

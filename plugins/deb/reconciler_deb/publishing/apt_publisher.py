@@ -16,10 +16,12 @@ from typing import Final
 from reconciler.plugin import (
     IndexFile,
     Metadata,
+    MissingConduit,
     Output,
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
+    Redirect,
     Refused,
     RenderedFile,
     StoredUnit,
@@ -95,6 +97,14 @@ class AptPublisher(Publisher[PublicationOptions]):
             output.signed_page(
                 f"{folder}/Release.gpg", text, "application/pgp-signature", signer=detached
             )
+
+    @classmethod
+    def missing(cls, conduit: MissingConduit, path: str) -> Redirect | None:
+        """Redirect to a name with `%3a` where a client asks for a colon.
+
+        Some ask for `a_1%3a2.deb` as it is written, which a server reads as `a_1:2.deb`.
+        """
+        return Redirect(path.replace(":", "%3a")) if ":" in path else None
 
 
 def signing_key(options: SigningOptions) -> SigningKey:
