@@ -7,7 +7,7 @@ Recorded specifications and digests do not contain them. Faults point into the o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys, suggestion
 from reconciler.model import Filter, KeyLocations, Kind, Publication, Repository, SourceKind
 from reconciler.plugin import Options, PluginCallConfiguration
+from reconciler.plugin.source_options import option_keys, option_models, options_of
 from reconciler.reach import Reach
 
 OPTION = "--override"
@@ -153,7 +154,7 @@ class _Overriding:
             self._repository(resource)
         elif isinstance(resource, Filter):
             plugin = self._plugins.importer(resource.type)
-            if isinstance(plugin, Usable) and self._are_plugin_keys(plugin.cls.filter_options):
+            if isinstance(plugin, Usable) and self._are_plugin_keys([plugin.cls.filter_options]):
                 written = {
                     key: value
                     for key, value in self._declared.checked.mapping("spec").items()
@@ -165,7 +166,7 @@ class _Overriding:
                 )
         elif isinstance(resource, Publication):
             plugin = self._plugins.publisher(resource.publisher)
-            if isinstance(plugin, Usable) and self._are_plugin_keys(plugin.cls.options):
+            if isinstance(plugin, Usable) and self._are_plugin_keys([plugin.cls.options]):
                 changed = self._changed(
                     ("spec",), plugin, core=PUBLICATION_KEYS, config=resource.config
                 )
@@ -173,7 +174,7 @@ class _Overriding:
 
     def _repository(self, resource: Repository) -> None:
         plugin = self._plugins.importer(resource.type)
-        if not isinstance(plugin, Usable) or not self._are_plugin_keys(plugin.cls.options):
+        if not isinstance(plugin, Usable) or not self._are_plugin_keys(option_models(plugin.cls)):
             return
         if not resource.sources:
             self._refuse(
@@ -190,6 +191,7 @@ class _Overriding:
                     plugin,
                     core=SOURCE_KEYS[source.kind],
                     config=source.config,
+                    kind=source.kind,
                 ),
                 locations=self._written(source.locations),
             )
@@ -204,7 +206,7 @@ class _Overriding:
                 continue
             path = ("spec", "sources", index, source.kind.value)
             core = SOURCE_KEYS[source.kind]
-            before = merged(self._declared.checked, path, plugin, core=core)
+            before = merged(self._declared.checked, path, plugin, core=core, kind=source.kind)
             if selects(plugin, before) and not selects(plugin, self._over(before)):
                 self._refuse(
                     self._settings[0],
@@ -213,21 +215,35 @@ class _Overriding:
                 )
 
     def _changed(
-        self, path: Path, plugin: Usable, *, core: Sequence[str], config: PluginCallConfiguration
+        self,
+        path: Path,
+        plugin: Usable,
+        *,
+        core: Sequence[str],
+        config: PluginCallConfiguration,
+        kind: str = "",
     ) -> dict[str, Any]:
         """Return the fields of a source or publication that differ.
 
         The override level of the configuration holds whole keys, even if only a part was set.
         """
-        value = self._over(merged(self._declared.checked, path, plugin, core=core))
+        model = options_of(plugin.cls, kind)
+        value = self._over(
+            merged(self._declared.checked, path, plugin, core=core, kind=kind),
+            elsewhere=set().union(*map(option_keys, option_models(plugin.cls)))
+            - option_keys(model),
+        )
         top = {setting.path[0]: plain(value.get(setting.path[0])) for setting in self._settings}
         return {
-            "options": self._options(plugin.cls.options, value),
+            "options": self._options(model, value),
             "config": PluginCallConfiguration(top, config.repository, config.plugin),
         }
 
-    def _over(self, value: dict[str, Any]) -> dict[str, Any]:
+    def _over(self, value: dict[str, Any], elsewhere: Collection[str] = ()) -> dict[str, Any]:
+        """Return `value` with what is set; keys of `elsewhere` are those of other sources."""
         for setting in self._settings:
+            if setting.path[0] in elsewhere:
+                continue
             value = _set(value, setting.path, setting.override.value)
         return value
 
@@ -251,12 +267,13 @@ class _Overriding:
         place = _Place(self._settings, self._declared.checked.document.source.reach)
         return Checked(place, self._faults).against(model, (self._label,), value)
 
-    def _are_plugin_keys(self, model: type[Options]) -> bool:
+    def _are_plugin_keys(self, models: Iterable[type[Options]]) -> bool:
         """Refuse keys of the core, which only manifests change; return True if there are none."""
+        known = set().union(*map(option_keys, models))
         core = [
             setting
             for setting in self._settings
-            if setting.path[0] in _CORE[self._declared.kind] and setting.path[0] not in keys(model)
+            if setting.path[0] in _CORE[self._declared.kind] and setting.path[0] not in known
         ]
         for setting in core:
             what = (

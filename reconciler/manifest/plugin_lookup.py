@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from reconciler.errors import PluginFault
 from reconciler.manifest.document import ManifestText, Path, Unplaced
 from reconciler.manifest.validation import Checked
-from reconciler.manifest.validation_messages import explained, findings, keys, suggestion
+from reconciler.manifest.validation_messages import explained, findings, suggestion
 from reconciler.plugin import Options
 from reconciler.plugin.registry import Registry
+from reconciler.plugin.source_options import option_keys, option_models
 from reconciler.plugin.validation import Plugin
 
 
@@ -100,12 +101,16 @@ def _usable(plugin: Plugin, kind: str) -> Usable:
     Keys that the option model does not know are left to the plugin.
     """
     cls: Any = plugin.cls
+    models = [(model, option_keys(model)) for model in option_models(cls)]
     settable = {
         key: value
         for key, value in plugin.config.items()
-        if key in keys(cls.options) and value is not None
+        if value is not None and any(key in known for _, known in models)
     }
-    wrong = dict(_faults(cls.options, settable)) if settable else {}
+    wrong: dict[str, str] = {}
+    for model, known in models:
+        values = {key: value for key, value in settable.items() if key in known}
+        wrong |= dict(_faults(model, values)) if values else {}
     given = {key: value for key, value in settable.items() if key not in wrong}
     return Usable(kind, plugin.id, cls, plugin.config, given, tuple(wrong.values()))
 

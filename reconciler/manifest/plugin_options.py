@@ -12,6 +12,7 @@ from reconciler.manifest.plugin_lookup import Usable
 from reconciler.manifest.validation import Checked
 from reconciler.model import KeyLocations
 from reconciler.plugin import Options, PluginCallConfiguration
+from reconciler.plugin.source_options import option_keys, options_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +29,27 @@ class Effective:
 
 
 def effective(
-    checked: Checked, path: Path, plugin: Usable, *, core: Sequence[str]
+    checked: Checked, path: Path, plugin: Usable, *, core: Sequence[str], kind: str = ""
 ) -> Effective | None:
     """Return the options of `plugin` at `path`, or None and faults where they are invalid.
 
-    `core`: keys at `path` that belong to the core.
+    `core`: keys at `path` that belong to the core. `kind`: of the source at `path`.
     """
     left = plugin_keys(checked, path, core)
-    options = checked.against(plugin.cls.options, path, _over(plugin, left), also=core)
+    model = options_of(plugin.cls, kind)
+    options = checked.against(model, path, _over(plugin, left, model), also=core)
     if options is None:
         return None
     spec = canonical(left, options, plugin.given)
     return Effective(options, spec, PluginCallConfiguration({}, spec, plugin.config))
 
 
-def merged(checked: Checked, path: Path, plugin: Usable, *, core: Sequence[str]) -> dict[str, Any]:
+def merged(
+    checked: Checked, path: Path, plugin: Usable, *, core: Sequence[str], kind: str = ""
+) -> dict[str, Any]:
     """Return the options of `plugin` at `path` as plain data, before validation."""
-    return dict(_over(plugin, plugin_keys(checked, path, core)))
+    written = plugin_keys(checked, path, core)
+    return dict(_over(plugin, written, options_of(plugin.cls, kind)))
 
 
 def plugin_keys(checked: Checked, path: Path, core: Sequence[str]) -> dict[str, Any]:
@@ -52,11 +57,16 @@ def plugin_keys(checked: Checked, path: Path, core: Sequence[str]) -> dict[str, 
     return {key: value for key, value in checked.mapping(*path).items() if key not in core}
 
 
-def _over(plugin: Usable, written: dict[str, Any]) -> Mapping[str, Any]:
-    """Return the plugin level overlaid with `written`; a key without a value is not written."""
+def _over(plugin: Usable, written: dict[str, Any], model: type[Options]) -> Mapping[str, Any]:
+    """Return the plugin level overlaid with `written`; a key without a value is not written.
+
+    Of the plugin level only what `model` knows: the rest is for other places.
+    """
     if not plugin.given:
         return written
-    return {**plugin.given, **{key: value for key, value in written.items() if value is not None}}
+    known = option_keys(model)
+    given = {key: value for key, value in plugin.given.items() if key in known}
+    return {**given, **{key: value for key, value in written.items() if value is not None}}
 
 
 def key_locations(document: Document, below: Path, plugin: Usable | None = None) -> KeyLocations:

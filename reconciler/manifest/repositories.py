@@ -26,7 +26,7 @@ def repository(
 ) -> Repository | None:
     """Return the repository that a document declares, or None and faults."""
     options = [
-        effective(checked, path, importer, core=SOURCE_KEYS[kind])
+        effective(checked, path, importer, core=SOURCE_KEYS[kind], kind=kind)
         for index, entry in enumerate(checked.items("spec", "sources"))
         for kind, path in kinds_of(entry, index)
     ]
@@ -91,7 +91,8 @@ def _check_selection(checked: Checked, path: Path, importer: Usable) -> None:
                 key=True,
             )
         return
-    given = merged(checked, path, importer, core=SOURCE_KEYS[SourceKind.REMOTE])
+    kind = SourceKind.REMOTE
+    given = merged(checked, path, importer, core=SOURCE_KEYS[kind], kind=kind)
     selecting = [key for key in importer.cls.selection_required if key in given]
     if everything is True and selecting:
         checked.refuse(

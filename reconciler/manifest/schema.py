@@ -22,6 +22,7 @@ from reconciler.manifest.kinds import (
 from reconciler.model import Kind, SourceKind
 from reconciler.plugin import Importer
 from reconciler.plugin.registry import Registry
+from reconciler.plugin.source_options import options_of
 
 _REFERENCE = "#/$defs/{model}"
 
@@ -91,11 +92,12 @@ def _filter(definitions: dict[str, Any], id: str, cls: type[Importer]) -> dict[s
 
 def _repository(definitions: dict[str, Any], id: str, plugin: Any) -> dict[str, Any]:
     """Return the schema of a repository: each source kind has its own keys and the importer's."""
-    options = _object(definitions, f"importer.{id}", plugin.cls.options)
-    sources = {
-        kind: _joined(_object(definitions, "core", model), options, plugin.config)
-        for kind, model in SOURCES.items()
-    }
+    sources = {}
+    for kind, model in SOURCES.items():
+        own = options_of(plugin.cls, kind)
+        where = f"importer.{id}" if own is plugin.cls.options else f"importer.{id}.{kind}"
+        options = _object(definitions, where, own)
+        sources[kind] = _joined(_object(definitions, "core", model), options, plugin.config)
     _say_what_to_take(sources[SourceKind.REMOTE], plugin)
     spec = _object(definitions, "core", RepositorySpec)
     choices = [{"required": [kind]} for kind in sources]

@@ -30,12 +30,16 @@ class Importer(Generic[Source, Filter]):
 
     options: ClassVar[type[Options]] = Options
     filter_options: ClassVar[type[Options]] = Options
+    # Of sources of one kind, where these have keys of their own: derived from `options`.
+    remote_options: ClassVar[type[Options] | None] = None
+    repository_options: ClassVar[type[Options] | None] = None
+    upload_options: ClassVar[type[Options] | None] = None
     well_known_names: ClassVar[Sequence[str]] = ()
     # Raise it when `read` or `sync` makes other units of the same upstream: all is read again.
     revision: ClassVar[int] = 1
     # A remote's URL names a folder: the core ends it with a slash.
     folder_urls: ClassVar[bool] = True
-    # Keys of `options` that select: a `remote` source writes one of them, or `everything: true`.
+    # Keys that select: a `remote` source writes one of them, or `everything: true`.
     selection_required: ClassVar[Sequence[str]] = ()
     # Several sources may fill a group (buckets, folders): no source owns its name.
     shared_groups: ClassVar[bool] = False

@@ -29,6 +29,8 @@ from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, run
 from reconciler.plugin.former_names import former_attribute, missing_export
 from reconciler.plugin.options import Metadata, Options
 from reconciler.plugin.reserved_keys import reserved_in
+from reconciler.plugin.source_options import KINDS as SOURCE_KINDS
+from reconciler.plugin.source_options import attribute, option_keys, options_of
 
 API_VERSION = "2.0.0"
 """Version of all names in `reconciler.plugin` (semver): additions raise the minor number,
@@ -203,10 +205,24 @@ def _check_api(api: str) -> None:
 
 
 def _check_selection(cls: Any) -> None:
-    known = {field.alias or name for name, field in cls.options.model_fields.items()}
     selecting = cls.selection_required
-    if isinstance(selecting, str) or not known.issuperset(selecting):
-        raise Unsound("its `selection_required` must list keys of its `options`")
+    if isinstance(selecting, str) or not option_keys(options_of(cls, "remote")).issuperset(
+        selecting
+    ):
+        raise Unsound("its `selection_required` must list keys of its `remote` sources")
+
+
+def _check_source_options(cls: Any) -> None:
+    for kind in SOURCE_KINDS:
+        name = attribute(kind)
+        model = getattr(cls, name)
+        if model is None:
+            continue
+        if not (isinstance(model, type) and issubclass(model, cls.options)):
+            raise Unsound(
+                f"its `{name}` do not derive from its `options`: shared keys are inherited"
+            )
+        _check_keys("importer", "options", model)
 
 
 def _check_keys(kind: str, name: str, model: type[Options]) -> None:
@@ -258,6 +274,7 @@ def _check_attributes(kind: str, cls: Any) -> None:
         raise Unsound(former)
     _check_coroutines(kind, cls)
     if kind == "importer":
+        _check_source_options(cls)
         _check_selection(cls)
     if kind == "publisher":
         _check_endpoints(cls)
