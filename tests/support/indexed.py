@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from reconciler.database import Entry, Writer
 from reconciler.database.schema import chunk, publication_entry
@@ -187,6 +187,12 @@ class IndexedSite:
         """Return the digests of all chunks, whether a publication shows them or not."""
         with self.writer._reading.connect() as connection:
             return set(connection.execute(select(chunk.c.digest)).scalars())
+
+    def replace_chunk(self, digest: bytes, deflated: bytes) -> None:
+        """Damage a chunk."""
+        with self.writer._writing.begin() as connection:
+            hurt = update(chunk).where(chunk.c.digest == digest)
+            connection.execute(hurt.values(deflated=deflated))
 
     def forget_entries(self, paths: Iterable[str]) -> None:
         """Remove entries of publications, as a retention of versions would."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import lzma
 import random
@@ -15,13 +16,18 @@ from typing import Any
 
 import pytest
 
-from reconciler.database import Database
+from reconciler.database import Database, PublicationStage
+from reconciler.engine.integrity.verification import verify
 from reconciler.engine.publishing import index_bodies
 from reconciler.engine.publishing.index_bodies import cut
 from reconciler.engine.run import checkpoints
 from reconciler.engine.run.checkpoints import Checkpoint, listen
+from reconciler.engine.run.progress import SilentTask
 from reconciler.errors import PluginFault
-from tests.support.databases import database
+from reconciler.serve import Application, Catalogue
+from reconciler.store import LocalStore
+from tests.support.asgi import Client
+from tests.support.databases import NOW, database
 from tests.support.indexed import SUITES, IndexedSite
 
 MANY = {f"stable/p{number:03}": "one" for number in range(200)}
@@ -147,9 +153,11 @@ def test_changes_lead_to_what_a_rendering_from_nothing_makes(site: IndexedSite) 
         assert site.files() == changed
 
 
-def test_a_failure_at_any_step_leaves_what_was_served(
+def test_a_kill_at_any_step_leaves_what_was_served(
     site: IndexedSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nothing is undone by the process that is gone: the next one does."""
+    monkeypatch.setattr(PublicationStage, "discard", lambda stage: None)
     site.publish(MANY)
     before = site.files()
     after = {**MANY, "stable/p007": "two", "testing/new": "one"}
@@ -206,6 +214,45 @@ def test_a_chunk_that_is_collected_while_an_index_is_rendered_is_made_again(
     site.publish(MANY)
     assert collected[0] > 8
     assert gzip.decompress(site.files()["dists/stable/Packages.gz"]) == packages(site)
+
+
+def test_a_damaged_chunk_is_found_and_made_again(site: IndexedSite) -> None:
+    site.publish(MANY)
+    before = site.files()
+    [hurt] = list(site.chunks())[3:4]
+    site.replace_chunk(hurt, b"other bytes")
+    outcome = verify(site.writer, LocalStore(site.folder), None, now=NOW, task=SilentTask())
+    assert "dists/stable/Packages" in {page.path for page in outcome.damaged_pages}
+    id_ = site.writer.actual_state().publications["team"].id
+    site.writer.forget_pages(id_, [page.digest for page in outcome.damaged_pages])
+    site.release()
+    assert site.files() == before
+    assert verify(site.writer, LocalStore(site.folder), None, now=NOW, task=SilentTask()).sound
+
+
+def test_exports_and_servers_give_the_same_bodies(site: IndexedSite, tmp_path: Path) -> None:
+    """The second export advances a tree by its difference; a dropped path by digest lingers."""
+    out = tmp_path / "out"
+    site.how = {"written": [str(out)]}
+    for note in ("one", "two", "three"):
+        site.publish({**MANY, "stable/p050": note})
+        files = site.files()
+        exported = {
+            str(path.relative_to(out)): path.read_bytes()
+            for path in out.rglob("dists/**/*")
+            if path.is_file()
+        }
+        assert exported.items() >= files.items()
+    assert len(exported) > len(files)
+
+    async def served() -> None:
+        store = LocalStore(tmp_path / "store")
+        client = Client(Application(Catalogue(site.writer, store, clock=lambda: NOW)))
+        for path in exported:
+            response = await client.get(f"/team/{path}")
+            assert (response.status, response.body) == (200, exported[path]), path
+
+    asyncio.run(served())
 
 
 def test_boundaries_follow_the_content() -> None:
