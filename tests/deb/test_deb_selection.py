@@ -223,3 +223,17 @@ def test_what_is_needed_is_selected_whatever_include_says_but_not_what_is_exclud
     made[0].metadata["_requiredBy"] = "app (Depends)"
     assert reasons(made, options(include=["app"], latest=1)) == {}
     assert reasons(made, options(include=["app"], exclude=["libfoo1"])) != {}
+
+
+def test_the_source_of_a_package_comes_in_where_sources_are_read() -> None:
+    made = listing(control("libfoo1", "1.0-1+b1", Source="foo (1.0-1)"), control("other"))
+    sources = (
+        f"Package: foo\nVersion: {version}\nDirectory: pool\nChecksums-Sha256:\n {'a' * 64} 1 x.dsc"
+        for version in ("1.0-1", "1.1-1")
+    )
+    made.add("stable", "main", "source", body="\n\n".join(sources).encode())
+    for architectures, required in ((["amd64"], {}), (["amd64", "source"], {"foo"})):
+        source = options(dependencies=True, include=["libfoo1"], architectures=architectures)
+        taken = Closure(made, source, PackageSelection(source, (), NOW), base=BASE).taken()
+        assert {name for name, each in taken.items() if each.required} == set(required)
+    assert taken["foo"].required == {"stable/foo_1.0-1_source": "libfoo1 (Source)"}

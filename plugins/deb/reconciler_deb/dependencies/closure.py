@@ -6,6 +6,7 @@ The rules, so that the result depends on nothing but the indexes and the keys:
 - Of alternatives (`a | b`) the first one that the suites have counts, as apt chooses.
 - Of a package that does, the newest version in each suite that the relation allows.
 - A name that only `Provides` offers is met by the first provider, by name.
+- Where source packages are read, that of each package taken comes in, in its very version.
 - What `exclude` or a filter keeps out is not there; what nothing meets is said in a warning.
 """
 
@@ -22,9 +23,9 @@ from reconciler_deb.control.paragraphs import first_field
 from reconciler_deb.control.relations import Relation, parse_relations, provided
 from reconciler_deb.control.versions import VersionKey, version_key
 from reconciler_deb.options.source_options import SourceOptions
-from reconciler_deb.reading.index_files import ALL
+from reconciler_deb.reading.index_files import ALL, SOURCE
 from reconciler_deb.reading.listings import Listing
-from reconciler_deb.reading.units import PACKAGE, listed_units
+from reconciler_deb.reading.units import PACKAGE, SOURCE_PACKAGE, listed_units
 from reconciler_deb.selecting.facts import REQUIRED_BY, UNMET, field_of, name_of
 from reconciler_deb.selecting.selection import PackageSelection
 
@@ -104,6 +105,8 @@ class Closure:
         """Take what a unit depends on, and note what the suites lack."""
         if unit.type != PACKAGE:
             return
+        for source in self._sources(unit):
+            self._require(source, unit, "Source")
         lacks = []
         for field in self._fields:
             for alternatives in _relations(unit, field):
@@ -122,6 +125,19 @@ class Closure:
         reason = f"{name_of(by)} ({field})"
         taken.required[unit.key] = min(reason, taken.required.get(unit.key, reason))
         self._take(unit)
+
+    def _sources(self, unit: Unit) -> list[Unit]:
+        """Return the source package that a package was built from, where sources are read."""
+        if SOURCE not in self._options.architectures:
+            return []
+        name, version = source_of(unit)
+        place = (SOURCE_PACKAGE, version, unit.metadata["suite"])
+        return [
+            other
+            for other in self._package(name)
+            if (other.type, other.metadata["version"], other.metadata["suite"]) == place
+            and self._is_selectable(other)
+        ]
 
     def _first_met(self, unit: Unit, alternatives: Sequence[Relation]) -> list[Unit]:
         for relation in _concerned(unit, alternatives):
@@ -163,7 +179,11 @@ class Closure:
         architectures = {unit.metadata["architecture"], other.metadata["architecture"]}
         if other.type != PACKAGE or (len(architectures) > 1 and ALL not in architectures):
             return False
-        asked = msgspec.structs.replace(other, metadata={**other.metadata, REQUIRED_BY: "asked"})
+        return self._is_selectable(other)
+
+    def _is_selectable(self, unit: Unit) -> bool:
+        """Return True unless a key or a filter keeps a unit out although it is required."""
+        asked = msgspec.structs.replace(unit, metadata={**unit.metadata, REQUIRED_BY: "asked"})
         return self._selection.refusal(asked) is None
 
     def _all_providers(self) -> dict[str, list[tuple[str, Relation]]]:
@@ -186,6 +206,12 @@ def _offers(listing: Listing) -> Iterator[tuple[str, Relation]]:
         for text in sorted(texts):
             for relation in provided(text.decode(errors="replace")):
                 yield name, relation
+
+
+def source_of(unit: Unit) -> tuple[str, str]:
+    """Return name and version of the source package that a package was built from."""
+    name, _, version = field_of(unit, "Source").partition("(")
+    return name.strip() or name_of(unit), version.strip(" )") or unit.metadata["version"]
 
 
 def _relations(unit: Unit, field: str) -> list[list[Relation]]:
