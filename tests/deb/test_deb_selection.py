@@ -14,7 +14,7 @@ from reconciler_deb.content import Package
 from reconciler_deb.dependencies.closure import Closure
 from reconciler_deb.options.filter_options import FilterOptions
 from reconciler_deb.options.patterns import Patterns, parse_pattern
-from reconciler_deb.options.source_options import SourceOptions
+from reconciler_deb.options.source_options import RemoteOptions, SourceOptions
 from reconciler_deb.reading.listings import Listing
 from reconciler_deb.reading.units import listed_units
 from reconciler_deb.selecting.selection import PackageSelection
@@ -40,8 +40,9 @@ def units(*controls: str) -> list[Unit]:
     ]
 
 
-def options(**keys: Any) -> SourceOptions:
-    return SourceOptions.model_validate(keys)
+def options(**keys: Any) -> RemoteOptions:
+    trust = {} if "keys" in keys or "trusted" in keys else {"trusted": True}
+    return RemoteOptions.model_validate({"suites": ["stable"], **trust, **keys})
 
 
 def house(**keys: Any) -> ActiveFilter[FilterOptions]:
@@ -133,6 +134,7 @@ def test_a_pattern_that_cannot_be_meant_is_refused(text: str) -> None:
         {"suites": ["../x"]},
         {"architectures": ["x/y"]},
         {"keys": ["a.asc"], "trusted": True},
+        {"trusted": False},
         {"recommends": True},
         {"latest": 0},
     ],

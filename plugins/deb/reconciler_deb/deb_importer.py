@@ -17,7 +17,6 @@ from reconciler.plugin import (
     OptionFault,
     PluginCallConfiguration,
     ReadConduit,
-    Refused,
     Unchanged,
     Unit,
     UploadConduit,
@@ -25,7 +24,7 @@ from reconciler.plugin import (
 )
 from reconciler_deb.dependencies.closure import Closure, Taken
 from reconciler_deb.options.filter_options import FilterOptions
-from reconciler_deb.options.source_options import SourceOptions
+from reconciler_deb.options.source_options import RemoteOptions, SourceOptions
 from reconciler_deb.reading.listings import Entry, Listing, entries_digest
 from reconciler_deb.reading.suites import (
     Suite,
@@ -52,6 +51,7 @@ class DebImporter(Importer[SourceOptions, FilterOptions]):
     those that changed.
     """
 
+    remote_options = RemoteOptions
     selection_required = ("include", "sections", "priorities")
 
     @classmethod
@@ -64,6 +64,7 @@ class DebImporter(Importer[SourceOptions, FilterOptions]):
         Raises where a suite cannot be believed or is not fresh, before it is looked at.
         """
         options = conduit.options
+        assert isinstance(options, RemoteOptions)
         suites = [await read_suite(conduit, request) for request in _requests(conduit, options)]
         if conduit.unchanged(suites_validator(suites)):
             _note_dates(conduit, suites)
@@ -102,13 +103,8 @@ class DebImporter(Importer[SourceOptions, FilterOptions]):
         return [name or subject]
 
 
-def _requests(conduit: DebConduit, options: SourceOptions) -> list[SuiteRequest]:
-    """Return what is asked of each suite. Raises Refused where it is not said whom to believe."""
-    if not options.suites:
-        raise Refused(
-            "the source does not say which suites to read",
-            hint="such as `suites: [bookworm]`, as in the list of sources of a client",
-        )
+def _requests(conduit: DebConduit, options: RemoteOptions) -> list[SuiteRequest]:
+    """Return what is asked of each suite."""
     dates = _dates(conduit)
     keyring = _keyring(options)
     return [
@@ -124,14 +120,9 @@ def _requests(conduit: DebConduit, options: SourceOptions) -> list[SuiteRequest]
     ]
 
 
-def _keyring(options: SourceOptions) -> Keyring | None:
+def _keyring(options: RemoteOptions) -> Keyring | None:
     if options.trusted:
         return None
-    if not options.keys:
-        raise Refused(
-            "the source does not say which keys may sign the archive",
-            hint="`keys: [keys/archive.asc]`, or `trusted: true` for one that is not signed",
-        )
     return Keyring([(key.written, _key_body(key)) for key in options.keys])
 
 
@@ -142,7 +133,7 @@ def _key_body(key: Located) -> bytes:
         raise OptionFault(f"`{key.written}` cannot be read: {error.strerror}") from None
 
 
-def _groups(conduit: DebConduit, options: SourceOptions, listing: Listing) -> Iterator[Group]:
+def _groups(conduit: DebConduit, options: RemoteOptions, listing: Listing) -> Iterator[Group]:
     if options.dependencies and options.selects_part:
         selection = PackageSelection(options, conduit.filters, conduit.now)
         taken = Closure(listing, options, selection, base=conduit.url).taken()
@@ -155,7 +146,7 @@ def _groups(conduit: DebConduit, options: SourceOptions, listing: Listing) -> It
 
 
 def _group(
-    name: str, entries: list[Entry], taken: Taken | None, *, options: SourceOptions
+    name: str, entries: list[Entry], taken: Taken | None, *, options: RemoteOptions
 ) -> Group:
     digest = entries_digest(entries)
     return Group(
@@ -167,7 +158,7 @@ def _group(
     )
 
 
-def _may_be_in(name: str, options: SourceOptions) -> bool:
+def _may_be_in(name: str, options: RemoteOptions) -> bool:
     return not options.included or options.included.concern(name)
 
 

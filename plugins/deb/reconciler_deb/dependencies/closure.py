@@ -22,7 +22,7 @@ from reconciler.plugin import Malformed, Unit
 from reconciler_deb.control.paragraphs import first_field
 from reconciler_deb.control.relations import Relation, parse_relations, provided
 from reconciler_deb.control.versions import VersionKey, version_key
-from reconciler_deb.options.source_options import SourceOptions
+from reconciler_deb.options.source_options import RemoteOptions
 from reconciler_deb.reading.index_files import ALL, SOURCE
 from reconciler_deb.reading.listings import Listing
 from reconciler_deb.reading.units import PACKAGE, SOURCE_PACKAGE, listed_units
@@ -62,7 +62,7 @@ class Closure:
     """The packages that a source takes, with what they depend on. Reads each package once."""
 
     def __init__(
-        self, listing: Listing, options: SourceOptions, selection: PackageSelection, *, base: str
+        self, listing: Listing, options: RemoteOptions, selection: PackageSelection, *, base: str
     ) -> None:
         self._listing = listing
         self._options = options

@@ -40,54 +40,15 @@ ArchitectureList = Annotated[
 ]
 
 
-class TrustOptions(Options):
-    """Keys that say whom a source believes."""
-
-    keys: Annotated[tuple[LocatedPath, ...], Field(strict=False), NotEmpty()] = Field(
-        default=(),
-        description=(
-            "Files with the public keys that may sign the archive, armoured or binary; paths"
-            " relative to the manifest."
-        ),
-    )
-    trusted: bool = Field(
-        default=False,
-        description="Whether the archive is believed without a signature, as `[trusted=yes]`.",
-    )
-    check_valid_until: bool = Field(
-        default=True,
-        description=(
-            "Whether a Release that has run out, or is older than the last one, is an error; false"
-            " for archives that no longer move."
-        ),
-    )
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> TrustOptions:
-        if self.keys and self.trusted:
-            raise OptionFault(
-                "`trusted: true` believes anything, so `keys` would never count",
-                hint="leave one of them out",
-            )
-        return self
-
-
-class SourceOptions(TrustOptions):
-    """Keys of a source: which suites, and which packages of them."""
+class SourceOptions(Options):
+    """Keys of any source: which packages of what it offers."""
 
     suites: Annotated[PathList, NotEmpty()] = Field(
-        default=(),
-        description="Suites to read (`bookworm`, `bookworm-updates`), as in a list of sources.",
+        default=(), description="Suites that take uploads; none: the form names one."
     )
     components: Annotated[PathList, NotEmpty()] = Field(
-        default=(), description="Components to read; none: all that the Release lists."
-    )
-    architectures: Annotated[ArchitectureList, NotEmpty()] = Field(
         default=(),
-        description=(
-            "Architectures to read, `source` for source packages; `all` comes with any of them."
-            " None: all that the Release lists, without source packages."
-        ),
+        description="Components to read, none: all; or those that take uploads, none: `main`.",
     )
     include: Annotated[PatternList, NotEmpty()] = Field(
         default=(),
@@ -107,18 +68,59 @@ class SourceOptions(TrustOptions):
         ge=1,
         description="How many versions of a package to take, for each suite and architecture.",
     )
+    substitution: Literal["deny", "allow"] = Field(
+        default="deny",
+        description=(
+            "Whether the archive may replace the bytes of a package under the same version."
+        ),
+    )
+
+    @cached_property
+    def included(self) -> Patterns:
+        return Patterns(self.include)
+
+    @cached_property
+    def excluded(self) -> Patterns:
+        return Patterns(self.exclude)
+
+
+class RemoteOptions(SourceOptions):
+    """Keys of a `remote` source: whom it believes, and what it reads."""
+
+    suites: Annotated[PathList, NotEmpty()] = Field(
+        description="Suites to read (`bookworm`, `bookworm-updates`), as in a list of sources."
+    )
+    keys: Annotated[tuple[LocatedPath, ...], Field(strict=False), NotEmpty()] = Field(
+        default=(),
+        description=(
+            "Files with the public keys that may sign the archive, armoured or binary; paths"
+            " relative to the manifest."
+        ),
+    )
+    trusted: bool = Field(
+        default=False,
+        description="Whether the archive is believed without a signature, as `[trusted=yes]`.",
+    )
+    check_valid_until: bool = Field(
+        default=True,
+        description=(
+            "Whether a Release that has run out, or is older than the last one, is an error; false"
+            " for archives that no longer move."
+        ),
+    )
+    architectures: Annotated[ArchitectureList, NotEmpty()] = Field(
+        default=(),
+        description=(
+            "Architectures to read, `source` for source packages; `all` comes with any of them."
+            " None: all that the Release lists, without source packages."
+        ),
+    )
     dependencies: bool = Field(
         default=False,
         description="Whether what they depend on comes in too (Depends, Pre-Depends).",
     )
     recommends: bool = Field(
         default=False, description="Whether `dependencies` follows Recommends as well."
-    )
-    substitution: Literal["deny", "allow"] = Field(
-        default="deny",
-        description=(
-            "Whether the archive may replace the bytes of a package under the same version."
-        ),
     )
     shared_packages: PatternList = Field(
         default=(),
@@ -128,7 +130,21 @@ class SourceOptions(TrustOptions):
     )
 
     @model_validator(mode="after")
-    def _recommends_need_dependencies(self) -> SourceOptions:
+    def _says_whom_to_believe(self) -> RemoteOptions:
+        if self.keys and self.trusted:
+            raise OptionFault(
+                "`trusted: true` believes anything, so `keys` would never count",
+                hint="leave one of them out",
+            )
+        if not self.keys and not self.trusted:
+            raise OptionFault(
+                "it does not say which keys may sign the archive",
+                hint="`keys: [keys/archive.asc]`, or `trusted: true` for one that is not signed",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _recommends_need_dependencies(self) -> RemoteOptions:
         if self.recommends and not self.dependencies:
             raise OptionFault(
                 "`recommends` says what `dependencies` follows, which is off",
@@ -140,14 +156,6 @@ class SourceOptions(TrustOptions):
     def selects_part(self) -> bool:
         """True if packages are left out that only a dependency could bring in."""
         return bool(self.include or self.sections or self.priorities)
-
-    @cached_property
-    def included(self) -> Patterns:
-        return Patterns(self.include)
-
-    @cached_property
-    def excluded(self) -> Patterns:
-        return Patterns(self.exclude)
 
     @cached_property
     def shared(self) -> Patterns:

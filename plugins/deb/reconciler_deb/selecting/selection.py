@@ -8,7 +8,7 @@ from datetime import datetime
 from reconciler.plugin import ActiveFilter, Decision, TraceStep, Unit
 from reconciler_deb.control.versions import version_key
 from reconciler_deb.options.filter_options import FilterOptions
-from reconciler_deb.options.source_options import SourceOptions
+from reconciler_deb.options.source_options import RemoteOptions, SourceOptions
 from reconciler_deb.reading.index_files import ALL
 from reconciler_deb.selecting.checks import Refusal, filter_refusal, source_refusal
 from reconciler_deb.selecting.facts import REQUIRED_BY, UNMET
@@ -66,7 +66,7 @@ class PackageSelection:
 
 def trace_package(name: str, options: SourceOptions | None) -> list[TraceStep]:
     """Return what keeps out every version of a package; nothing where one may come in."""
-    if options is None or options.dependencies:
+    if options is None or (isinstance(options, RemoteOptions) and options.dependencies):
         return []
     if options.included and not options.included.concern(name):
         return [TraceStep(False, "matches no include", "", ("include",))]
