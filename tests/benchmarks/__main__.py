@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from tests.benchmarks import declaring, reading, scaling, serving, syncing, upstreaming
+from tests.benchmarks import archives, declaring, reading, scaling, serving, syncing, upstreaming
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.costs import Unmeasured
 from tests.benchmarks.rows import Row
@@ -30,6 +30,7 @@ PARTS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "scale": scaling.scale,
     "everything": upstreaming.everything,
     "files": declaring.files,
+    "archives": archives.archives,
     "manifests": reading.manifests,
     "serving": serving.serving,
     "install": serving.install,
