@@ -6,9 +6,10 @@ packaging format, the clock.
 
 `Database(url).open(read_only=...)` hands out a `Reader`, through which nothing can be written, or a
 `Writer`. The order of writing is bytes (in the store), rows (`record_units`, `stage`), flip
-(`Stage.commit`), publication (`publish`, `PublicationStage.complete`), pointer (`point`); deletion
-goes the other way. A crash between any two steps leaves rows without references, which the next
-`stage` or `publish` sweeps away.
+(`Stage.commit`), publication (`publish`, chunks of large pages, their lists together with the
+entries, `PublicationStage.complete`), pointer (`point`); deletion goes the other way. A crash
+between any two steps leaves rows without references, which the next `stage` or `publish` sweeps
+away, and `gc` where they are chunks.
 """
 
 from reconciler.database.commits import Stage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import chain
 from typing import Any, get_args
@@ -32,6 +32,7 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 CHECKSUMS = get_args(Checksum)
 COMPRESSIONS = get_args(Compression)
+Batch = Sequence[tuple[bytes, bytes]]  # sort keys and bodies of entries
 _DIGEST = re.compile(r"\{(" + "|".join(CHECKSUMS) + r")\}")
 
 
@@ -91,9 +92,9 @@ class IndexRenderer:
             self._render_summary(summary, now)
 
     def _render_index(self, name: str, *, always: bool) -> _RecordedFiles:
-        entries = self._entries(name)
-        first = next(entries, None)
-        if first is None and not always:
+        batches = self._stage.indexes.entries(name)
+        first = next(batches, [])
+        if not first and not always:
             self._stage.replace_group(f"{INDEX}{name}", [], {})
             self._stage.indexes.set_files(name, "")
             return _NONE
@@ -102,17 +103,27 @@ class IndexRenderer:
         writer = BodyWriter(
             self._stage, self._read_chunks, file, algorithms=algorithms, alive=self._alive
         )
-        listed = chain([] if first is None else [first], entries)
         with self._conduit.without_address(f"the index `{name}`"):
-            bodies = writer.write(self._publisher().render_index(self._conduit, name, listed))
+            bodies = writer.write(self._pieces(name, chain([first], batches)))
         self._emit(name, file, bodies)
         recorded = _RecordedFiles(file.summary, _rendered_files(name, file, bodies))
         self._stage.indexes.set_files(name, msgspec.json.encode(recorded).decode())
         reached(Checkpoint.PAGE_RENDERED)
         return recorded
 
-    def _entries(self, name: str) -> Iterator[IndexEntry]:
-        for batch in self._stage.indexes.entries(name):
+    def _pieces(self, name: str, batches: Iterable[Batch]) -> Iterable[bytes]:
+        """Return the body of an index in pieces; of most, they are its entries."""
+        if self._publisher.render_index is Publisher.render_index:
+            return self._bodies(batches)
+        return self._publisher().render_index(self._conduit, name, self._entries(batches))
+
+    def _bodies(self, batches: Iterable[Batch]) -> Iterator[bytes]:
+        for batch in batches:
+            self._alive()
+            yield from [body for _, body in batch]
+
+    def _entries(self, batches: Iterable[Batch]) -> Iterator[IndexEntry]:
+        for batch in batches:
             self._alive()
             for sort_key, body in batch:
                 yield IndexEntry(body, sort_key)

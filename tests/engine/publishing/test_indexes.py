@@ -24,11 +24,12 @@ from reconciler.engine.run import checkpoints
 from reconciler.engine.run.checkpoints import Checkpoint, listen
 from reconciler.engine.run.progress import SilentTask
 from reconciler.errors import PluginFault
+from reconciler.plugin import Publisher
 from reconciler.serve import Application, Catalogue
 from reconciler.store import LocalStore
 from tests.support.asgi import Client
 from tests.support.databases import NOW, database
-from tests.support.indexed import SUITES, IndexedSite
+from tests.support.indexed import SUITES, IndexedSite, index_publisher
 
 MANY = {f"stable/p{number:03}": "one" for number in range(200)}
 
@@ -93,6 +94,15 @@ def test_entries_are_in_order_whatever_order_they_came_in(site: IndexedSite) -> 
         site.publish(units)
     assert packages(site) == b"# stable\nstable/a\nstable/b\nc\n"
     assert packages(site, "testing") == b"# testing\nc\n"
+
+
+def test_an_index_is_its_entries_where_no_publisher_says_otherwise(site: IndexedSite) -> None:
+    site.declared.entry = lambda unit: f"{unit.key}\n".encode()
+    custom: Any = index_publisher(site.calls, site.declared)
+    custom.render_index = Publisher.render_index
+    site.publisher = custom
+    site.publish({"stable/b": "1", "stable/a": "1"})
+    assert packages(site) == b"stable/a\nstable/b\n"
 
 
 def test_an_index_disappears_with_its_last_entry_unless_it_is_always_there(
