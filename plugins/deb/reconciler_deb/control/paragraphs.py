@@ -73,6 +73,11 @@ def read_fields(text: str) -> dict[str, str]:
 
 def replace_field(text: str, name: str, value: str) -> str:
     """Return a paragraph in which a field of one line has another value; everything else stays."""
+    start = text.find(f"\n{name}: ")
+    if start >= 0:  # as nearly all archives spell it; a field is there once
+        value_start = start + len(name) + 3
+        end = text.find("\n", value_start)
+        return f"{text[:value_start]}{value}{text[end:] if end >= 0 else ''}"
     return re.sub(
         rf"^({re.escape(name)}):.*$",
         lambda match: f"{match[1]}: {value}",
