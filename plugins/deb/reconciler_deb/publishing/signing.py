@@ -142,7 +142,12 @@ def _gpg(home: Path, *words: str, text: bytes) -> bytes:
             hint="install the package `gnupg`, or leave `signing` out",
         )
     command = [program, "--homedir", str(home), "--batch", "--yes", "--quiet", "--no-tty", *words]
-    done = subprocess.run(command, input=text, capture_output=True, timeout=_SECONDS, check=False)
+    try:
+        done = subprocess.run(
+            command, input=text, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Refused(f"gpg did not end within {_SECONDS} seconds") from None
     if done.returncode != 0:
         said = sanitize(done.stderr.decode(errors="replace").strip().rpartition("\n")[2], 300)
         raise Refused(f"gpg cannot use the signing key: {said}")

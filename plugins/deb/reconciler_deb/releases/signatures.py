@@ -81,12 +81,11 @@ class Keyring:
             files = [str(folder / "signature"), str(given)]
         options = ["--homedir", str(folder), "--keyring", str(keys), "--status-fd", "1"]
         options += ["--output", str(output)] if signature is None else []
-        process = subprocess.run(
-            [_gpgv(), *options, "--", *files],
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        command = [_gpgv(), *options, "--", *files]
+        try:
+            process = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            raise Refused(f"gpgv gave no verdict within {_SECONDS} seconds") from None
         text = output.read_bytes() if output.exists() else b""
         return process.stdout.decode(errors="replace"), text
 
