@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
 from reconciler.serve.conditional_requests import ConditionalHeaders
 
+_SLASH = re.compile(rb"(?i)/|%2f")
 CONDITIONAL = {
     b"if-match": "if_match",
     b"if-none-match": "if_none_match",
@@ -58,6 +60,15 @@ class ContentRequest:
         if self.query:
             self.accept = _format(self.query) or self.accept
         self.conditions = ConditionalHeaders(**conditional) if conditional else None
+
+    def folders_above(self, slashes: int) -> int:
+        """Return how many of the last slashes of the path clients take for one.
+
+        Relative references count no slash that was sent as `%2F`.
+        """
+        raw = self.scope.get("raw_path") or b""
+        found = _SLASH.findall(raw.partition(b"?")[0]) or [b"/"] * slashes
+        return found[-slashes:].count(b"/") if slashes else 0
 
     @property
     def asks_for_part(self) -> bool:

@@ -85,7 +85,7 @@ class PublishedContent:
     async def _respond_missing(
         self, request: ContentRequest, send: Send, location: PublishedPath
     ) -> None:
-        target = await self._redirect_target(request.path, location)
+        target = await self._redirect_target(request, location)
         if target is None and (page := await self._catalogue.folder_list(location)) is not None:
             await send_page(request, send, page)
             return
@@ -98,18 +98,20 @@ class PublishedContent:
         headers = [(b"location", quote(target).encode() + query)]
         await send_text(request, send, 301, text=f"moved to `{target}`", headers=headers)
 
-    async def _redirect_target(self, url_path: str, location: PublishedPath) -> str | None:
+    async def _redirect_target(
+        self, request: ContentRequest, location: PublishedPath
+    ) -> str | None:
         """Return a relative reference to redirect to, or None.
 
         That is the same path with its last slash, or the publisher's suggestion, if there is
         something at it within the publication; else the list of a folder without a page.
         """
         served = location.mount.served
-        path = location.path or ""
+        url_path, path = request.path, location.path or ""
         prefix = (
             f"{served.path.rpartition('/')[2]}/"
             if location.path is None
-            else "../" * path.count("/")
+            else "../" * request.folders_above(path.count("/"))
         )
         candidates = [] if path.endswith("/") else [f"{path}/" if path else ""]
         suggestion = await self._suggestions.get(served.publisher, served.name, path)

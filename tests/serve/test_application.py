@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.model import Digest
 from reconciler.serve import Application, Catalogue
+from reconciler.serve.content_request import ContentRequest
 from tests.serve.team import (
     BIG,
     FILE,
@@ -241,6 +242,24 @@ def test_a_folder_without_its_slash_is_redirected(
     assert answer.status == (301 if location else 404)
     assert answer.headers.get("location") == (f"{location}?a=1" if location else None)
     assert location is None or answer.text == f"moved to `{location}`\n"
+
+
+@pytest.mark.parametrize(
+    ("raw", "slashes", "above"),
+    [
+        (b"/npm/@a/b", 1, 1),
+        (b"/npm/@a%2fb", 1, 0),
+        (b"/x%2Fy/npm/@a%2Fb/c?d=/", 2, 1),
+        (b"/npm/100%252fb", 0, 0),
+        (None, 2, 2),
+    ],
+)
+def test_redirects_count_slashes_as_clients_resolve_references(
+    raw: bytes | None, slashes: int, above: int
+) -> None:
+    """Kind: a slash that was sent as `%2f` is none to who resolves a relative reference."""
+    scope = {"method": "GET", "query_string": b"", "path": "/", "headers": [], "raw_path": raw}
+    assert ContentRequest(scope).folders_above(slashes) == above
 
 
 @pytest.mark.parametrize(
