@@ -49,6 +49,7 @@ def test_it_holds_core_and_plugins_and_no_tests(wheel: Path) -> None:
         "reconciler",
         "reconciler_deb",
         "reconciler_file",
+        "reconciler_npm",
         "reconciler_python",
     }
     assert "reconciler/py.typed" in names
@@ -79,13 +80,16 @@ def test_unpacked_it_finds_its_plugins(wheel: Path, tmp_path: Path) -> None:
         ["deb.package", "content-type"],
         ["deb.source", "content-type"],
         ["file.file", "content-type"],
+        ["npm.package", "content-type"],
         ["python.distribution", "content-type"],
         ["python.project", "content-type"],
         ["deb", "importer"],
         ["file", "importer"],
+        ["npm", "importer"],
         ["python", "importer"],
         ["deb", "publisher"],
         ["file", "publisher"],
+        ["npm", "publisher"],
         ["python", "publisher"],
     ]
     assert "disabled" not in done.stdout

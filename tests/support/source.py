@@ -10,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = {
-    f"reconciler_{name}": ROOT / "plugins" / name for name in ("deb", "example", "file", "python")
+    f"reconciler_{name}": ROOT / "plugins" / name
+    for name in ("deb", "example", "file", "npm", "python")
 }
 PACKAGES = {"reconciler": ROOT, **PLUGINS}
 
