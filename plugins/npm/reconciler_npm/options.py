@@ -27,10 +27,10 @@ Selectors = Annotated[tuple[Annotated[str, AfterValidator(_checked)], ...], Fiel
 
 
 def _by_name(texts: tuple[str, ...]) -> dict[str, list[Selector]]:
-    found: dict[str, list[Selector]] = {}
+    selectors: dict[str, list[Selector]] = {}
     for selector in map(parse_selector, texts):
-        found.setdefault(selector.name, []).append(selector)
-    return found
+        selectors.setdefault(selector.name, []).append(selector)
+    return selectors
 
 
 class SourceOptions(Options):

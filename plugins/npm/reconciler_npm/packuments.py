@@ -1,4 +1,4 @@
-"""What upstream says of a package: each version becomes a unit, or is refused by name."""
+"""Packuments of upstream: each version becomes a unit, or is refused by name."""
 
 from __future__ import annotations
 
@@ -147,11 +147,11 @@ def _tarball(url: Any, base: str) -> str:
 
 
 def _tags(said: Any) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    tags: dict[str, list[str]] = {}
     for tag, version in said.items() if isinstance(said, dict) else ():
         if is_tag(tag) and isinstance(version, str):
-            found.setdefault(version, []).append(tag)
-    return found
+            tags.setdefault(version, []).append(tag)
+    return tags
 
 
 def _moment(text: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Which versions of which package: `left-pad`, `left-pad@^1.2`, `@scope/name@next`."""
+"""Selectors of versions of one package: `left-pad`, `left-pad@^1.2`, `@scope/name@next`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Selector:
         """Return True if a version is meant; a prerelease only if asked, or if the range has it."""
         if self.tag:
             return self.tag in tags
-        found: bool = _range(self.range or "*").test(_version(version), prereleases)
-        return found
+        inside: bool = _range(self.range or "*").test(_version(version), prereleases)
+        return inside
 
 
 def parse_selector(text: str) -> Selector:

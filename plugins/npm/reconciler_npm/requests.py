@@ -1,4 +1,4 @@
-"""What npm sends: `publish`, `deprecate`, `unpublish`, `dist-tag`.
+"""Requests of npm: `publish`, `deprecate`, `unpublish`, `dist-tag`.
 
 All but the last come as a packument that says how the package shall be.
 """
@@ -92,10 +92,10 @@ def _versions(request: ReceivedRequest) -> dict[str, Any]:
 
 
 def _mapping(document: Mapping[str, Any], key: str) -> dict[str, Any]:
-    found = document.get(key, {})
-    if not isinstance(found, dict):
+    mapping = document.get(key, {})
+    if not isinstance(mapping, dict):
         raise Refused(f"`{key}` of the request is no mapping")
-    return found
+    return mapping
 
 
 def _published(package: _Package, request: ReceivedRequest) -> Received:

@@ -1,4 +1,4 @@
-"""What a tarball says of itself: the `package.json` in it, and its digests."""
+"""Tarballs: the `package.json` in each, and its digests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Tarball(msgspec.Struct, frozen=True):
 
 
 class _Bounded:
-    """A stream that ends a tarball which unpacks to more than anybody can want."""
+    """A stream that ends a tarball which unpacks to more than any package holds."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self.left = stream, LARGEST_CONTENT
@@ -83,15 +83,15 @@ def _walk(path: Path) -> tuple[Any, int, int, set[str]]:
 def _described(manifest: dict[str, Any], names: set[str]) -> dict[str, Any]:
     """Return a manifest with what registries add for those who resolve."""
     scripts, program = manifest.get("scripts"), manifest.get("bin")
-    found = dict(manifest)
-    found["hasInstallScript"] = "binding.gyp" in names or (
+    described = dict(manifest)
+    described["hasInstallScript"] = "binding.gyp" in names or (
         isinstance(scripts, dict) and not _SCRIPTS.isdisjoint(scripts)
     )
-    found["_hasShrinkwrap"] = "npm-shrinkwrap.json" in names
-    found.pop("deprecated", None)
+    described["_hasShrinkwrap"] = "npm-shrinkwrap.json" in names
+    described.pop("deprecated", None)
     if isinstance(program, str):
-        found["bin"] = {str(manifest.get("name")).rpartition("/")[2]: program}
-    return found
+        described["bin"] = {str(manifest.get("name")).rpartition("/")[2]: program}
+    return described
 
 
 def _digests(path: Path) -> dict[str, Any]:
