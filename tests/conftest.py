@@ -59,12 +59,13 @@ settings.load_profile("suite")
 
 @pytest.fixture(scope="session", autouse=True)
 def _installed_once() -> Iterator[None]:
-    """Read the entry points of this environment once: every command does, of 130 distributions, and
-    none but those with plugins matters to it. No test installs into it; those that install
-    elsewhere have another `sys.path`.
+    """Read the entry points of this environment once.
+
+    Every command does, of 130 distributions, and none but those with plugins matters to it. No
+    test installs into it; those that install elsewhere have another `sys.path`.
     """
     path = list(sys.path)
-    installed = [found for found in distributions() if "reconciler." in _points(found)]
+    installed = [each for each in distributions() if "reconciler." in _points(each)]
     for distribution in installed:
         distribution.read_text = cache(distribution.read_text)  # type: ignore[method-assign]
 

@@ -89,7 +89,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """What a request changes, and what its client is told once that is recorded.
+    """The changes that a request makes, and the answer for its client once they are recorded.
 
     `units`: come in, or replace those of the same group, type and key; their artifacts are files
     that were sent, or those of units that the group holds. `removed`: uploaded units that leave.

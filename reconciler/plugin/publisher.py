@@ -45,7 +45,7 @@ class Publisher(Generic[Pages]):
         super().__init_subclass__()
         take_models(cls, Publisher, "options")
 
-    # Requests that `receive` takes, where the manifest lets anybody send some.
+    # Requests that `receive` takes, where the manifest lets clients send some.
     endpoints: ClassVar[Sequence[Endpoint]] = (GENERIC_UPLOAD,)
 
     @classmethod

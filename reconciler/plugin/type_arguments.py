@@ -1,7 +1,7 @@
 """Type arguments of plugin classes: `Importer[Source]` says which options a plugin knows.
 
 Type checkers read them; here the option models of a class are taken from them, once, when the class
-is made. An argument that is left out is Any: then nobody checks how a plugin uses its options.
+is made. An argument that is left out is Any: then how a plugin uses its options is not checked.
 """
 
 from __future__ import annotations

@@ -96,8 +96,8 @@ def reason(plugins: Shelf, kind: str, base: type, **attributes: Any) -> str:
     group = {"importer": "importers", "publisher": "publishers", "content-type": "types"}[kind]
     given[group] = dict.fromkeys(given[group], cls)
     registry = plugins.add(**given).registry()
-    [found] = [plugin.reason for plugin in registry.examined() if plugin.kind == kind]
-    return found
+    [told] = [plugin.reason for plugin in registry.examined() if plugin.kind == kind]
+    return told
 
 
 @pytest.mark.parametrize(
@@ -122,15 +122,15 @@ def test_a_mistake_is_told_when_the_plugin_is_loaded(
     plugins: Shelf, kind: str, base: type, attributes: dict[str, Any], expected: str
 ) -> None:
     """The kind: what would fail, or be passed over in silence, in the middle of a run."""
-    found = reason(plugins, kind, base, **attributes)
-    assert expected in found
-    assert bool(found) is bool(expected)
+    told = reason(plugins, kind, base, **attributes)
+    assert expected in told
+    assert bool(told) is bool(expected)
 
 
 def test_the_api_range_is_judged_before_anything_of_another_api(plugins: Shelf) -> None:
     """A plugin for another API has attributes, types and names that mean nothing here."""
     metadata = Metadata("notes", 7, None, ">=3,<4")  # type: ignore[arg-type]
-    found = reason(
+    told = reason(
         plugins,
         "importer",
         Importer,
@@ -138,7 +138,7 @@ def test_the_api_range_is_judged_before_anything_of_another_api(plugins: Shelf) 
         revision="third",
         options="later",
     )
-    assert found == "it supports plugin API >=3,<4, this is 2.0.0"
+    assert told == "it supports plugin API >=3,<4, this is 2.0.0"
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,9 @@ def test_an_entry_point_may_be_the_class_itself(plugins: Shelf) -> None:
     plugins.add(types={"notes.note": Note}).advertise("direct", "importers", "notes", value=value)
     assert plugins.registry().importer("notes").cls is Notes
     plugins.advertise("wrong", "publishers", "wrong", value=value)
-    found = plugins.registry().find("publisher", "wrong")
-    assert found is not None
-    assert found.reason == "its class does not derive from reconciler.plugin.Publisher"
+    wrong = plugins.registry().find("publisher", "wrong")
+    assert wrong is not None
+    assert wrong.reason == "its class does not derive from reconciler.plugin.Publisher"
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,9 @@ def test_a_unit_that_cannot_be_recorded_says_its_place_and_the_remedy(
         identify(
             msgspec.structs.replace(
                 unit,
-                artifacts=[msgspec.structs.replace(one, sha256="a" * 64) for one in unit.artifacts],
+                artifacts=[
+                    msgspec.structs.replace(file, sha256="a" * 64) for file in unit.artifacts
+                ],
             ),
             "group",
         )

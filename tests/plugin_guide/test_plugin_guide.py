@@ -42,7 +42,6 @@ from tests.support.guide import (
     GUIDE,
     commands,
     in_language,
-    plugin_module,
     registry,
     snippets,
     written_out,
@@ -62,12 +61,6 @@ INVOICE = {
     "sha256": sha256(b"{}").hexdigest(),
     "size": 2,
 }
-
-
-@pytest.fixture(scope="session")
-def guide(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Import the guide's plugin, which runs its snippets."""
-    return plugin_module(tmp_path_factory.mktemp("guide"))
 
 
 def call(

@@ -1,5 +1,4 @@
-"""Distributions that exist in one test only: they advertise plugins by entry points, as installed
-ones do.
+"""Distributions that exist in one test only, and advertise plugins as installed ones do.
 
 Their entry points are read from the text of an `entry_points.txt`, so that everything behind that
 is the real thing.
@@ -54,8 +53,9 @@ class Shelf:
     def add(
         self, name: str = "notes-plugin", version: str = "1.0", /, **plugins: Mapping[str, Any]
     ) -> Shelf:
-        """`importers`, `publishers`, `types`: by entry point name a class, or the function that the
-        entry point names.
+        """Add a distribution with these plugins: `importers`, `publishers`, `types`.
+
+        Each by entry point name: a class, or the function that the entry point names.
         """
         lines = []
         for group, named in plugins.items():

@@ -62,7 +62,7 @@ Receive = Callable[[ImporterUploadConduit], Any]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What an upload or a removal changes, and what its client is told."""
+    """The changes of an upload or a removal, and the answer for its client."""
 
     groups: Sequence[GroupChanges]
     answer: Answer | None = None
