@@ -156,10 +156,6 @@ class StagedIndexes:
         self._loaded: dict[str, int] | None = None  # IDs by name
         self._files: dict[str, str] = {}
 
-    def names(self) -> list[str]:
-        """Return the names of the indexes that have, or had, an entry."""
-        return sorted(self._ids())
-
     def entries_of(self, groups: Sequence[str]) -> dict[str, list[EntryKey]]:
         """Return the entries of groups; none where everything is made anew."""
         entries: dict[str, list[EntryKey]] = {}
