@@ -16,6 +16,7 @@ import msgspec
 
 from reconciler.errors import PluginFault, StateFault
 from reconciler.model.digest import Digest, canonical, is_hex_digest
+from reconciler.model.plain_metadata import check_plain
 from reconciler.redaction import exception_message
 
 BUCKETS = 4096
@@ -23,9 +24,6 @@ MAX_NAME = 1024
 MAX_URL = 16 * 1024  # characters; a signed URL has some thousands
 MAX_SIZE = 2**44  # bytes of an artifact; sums of a million such lies still fit 64 bits
 MAX_BODY = 4 * 1024 * 1024  # bytes of a unit's canonical JSON
-# lists and dictionaries within each other: what is written at one depth of the stack must be
-# readable at any
-MAX_DEPTH = 64
 
 MAX_DIGESTS = 50  # of one artifact, beside its sha256
 _HEX = re.compile(r"[0-9a-f]{2,1024}")
@@ -188,22 +186,28 @@ def check_unit(unit: Unit) -> None:
     the contract asks for.
     """
     if not isinstance(unit, Unit):
-        raise PluginFault(f"{unit!r:.80} is no unit")
+        raise PluginFault(f"{unit!r:.80} is no unit", hint="Unit(type, key, metadata, artifacts)")
     _check_name(unit.key, "key", unit)
     _check_name(unit.type, "type", unit)
     if not isinstance(unit.artifacts, (list, tuple)):
         raise PluginFault(
-            f"unit `{unit.key}` has artifacts that are no list: {type(unit.artifacts).__name__}"
+            f"unit `{unit.key}` has artifacts that are no list: {type(unit.artifacts).__name__}",
+            hint="a list of Artifact, also of a single one",
         )
     for artifact in unit.artifacts:
         _check_artifact(artifact, unit)
     if len({artifact.path for artifact in unit.artifacts}) != len(unit.artifacts):
-        raise PluginFault(f"unit `{unit.key}` names one artifact path twice")
+        raise PluginFault(
+            f"unit `{unit.key}` names one artifact path twice",
+            hint="within a unit each artifact has a path of its own",
+        )
     if not isinstance(unit.metadata, dict):
         raise PluginFault(
-            f"unit `{unit.key}` has metadata that is no dictionary: {type(unit.metadata).__name__}"
+            f"unit `{unit.key}` has metadata that is no dictionary: {type(unit.metadata).__name__}",
+            hint="plain JSON by name; `{}` where there is none",
         )
-    _check_plain([value for name, value in unit.metadata.items() if not _passing(name, unit)], unit)
+    stored = [value for name, value in unit.metadata.items() if not _passing(name, unit)]
+    check_plain(stored, unit.key)
 
 
 def identify(unit: Unit, group: str, recorded: RecordedUnit | None = None) -> IdentifiedUnit:
@@ -221,7 +225,10 @@ def identify(unit: Unit, group: str, recorded: RecordedUnit | None = None) -> Id
     _check_name(group, "group", unit)
     unnamed = next((artifact.path for artifact in unit.artifacts if not artifact.sha256), None)
     if unnamed is not None:
-        raise PluginFault(f"unit `{unit.key}`: artifact `{unnamed}` has no sha256")
+        raise PluginFault(
+            f"unit `{unit.key}`: artifact `{unnamed}` has no sha256",
+            hint="only what `read` and `sync` return may lack it, to be downloaded while planning",
+        )
     artifacts = [
         StoredArtifact(artifact.path, artifact.sha256, artifact.size) for artifact in unit.artifacts
     ]
@@ -376,21 +383,24 @@ def _check_artifact(artifact: Artifact, unit: Unit) -> None:
     ):
         raise PluginFault(
             f"unit `{unit.key}` has an unsafe artifact path:"
-            f" {getattr(artifact, 'path', artifact)!r:.80}"
+            f" {getattr(artifact, 'path', artifact)!r:.80}",
+            hint="relative, without empty, `.` or `..` segments, backslashes, control characters",
         )
     if artifact.sha256 != "" and not (
         isinstance(artifact.sha256, str) and is_hex_digest(artifact.sha256)
     ):
         raise PluginFault(
             f"unit `{unit.key}`: artifact `{artifact.path}` has a sha256 that is not 64 lower-case"
-            f" hex digits: {artifact.sha256!r:.80}"
+            f" hex digits: {artifact.sha256!r:.80}",
+            hint="as `hashlib.sha256(...).hexdigest()` writes it; empty if it is not known",
         )
     if artifact.size is not None and not (
         type(artifact.size) is int and 0 <= artifact.size <= MAX_SIZE
     ):
         raise PluginFault(
             f"unit `{unit.key}`: artifact `{artifact.path}` has a size that is no number of bytes:"
-            f" {artifact.size!r:.80}"
+            f" {artifact.size!r:.80}",
+            hint="a whole number, not negative, or None if unknown",
         )
     _check_source(artifact, unit)
 
@@ -401,7 +411,8 @@ def _check_source(artifact: Artifact, unit: Unit) -> None:
         _check_digests(artifact, unit)
     if not (isinstance(artifact.url, str) and isinstance(artifact.within, str)):
         raise PluginFault(
-            f"unit `{unit.key}`: artifact `{artifact.path}` has a URL that is no text"
+            f"unit `{unit.key}`: artifact `{artifact.path}` has a URL that is no text",
+            hint="the text of an absolute URL; empty if it has none",
         )
     if (
         not (artifact.url.isprintable() and artifact.within.isprintable())
@@ -424,7 +435,8 @@ def _check_digests(artifact: Artifact, unit: Unit) -> None:
     if not isinstance(artifact.digests, Mapping) or len(artifact.digests) > MAX_DIGESTS:
         raise PluginFault(
             f"unit `{unit.key}`: artifact `{artifact.path}` has digests that are no mapping:"
-            f" {artifact.digests!r:.80}"
+            f" {artifact.digests!r:.80}",
+            hint='{"sha512": "<lower-case hex>"}',
         )
     for algorithm, digest in artifact.digests.items():
         if (
@@ -434,14 +446,18 @@ def _check_digests(artifact: Artifact, unit: Unit) -> None:
         ):
             raise PluginFault(
                 f"unit `{unit.key}`: artifact `{artifact.path}` has a digest that is not lower-case"
-                f" hex under the name of its algorithm: {algorithm!r:.40}, {digest!r:.80}"
+                f" hex under the name of its algorithm: {algorithm!r:.40}, {digest!r:.80}",
+                hint='{"sha512": "<lower-case hex>"}',
             )
 
 
 def _passing(name: Any, unit: Unit) -> bool:
     """Return True for a key of metadata that is not stored."""
     if not isinstance(name, str):
-        raise PluginFault(f"unit `{unit.key}` has metadata under {name!r:.80}, which is no text")
+        raise PluginFault(
+            f"unit `{unit.key}` has metadata under {name!r:.80}, which is no text",
+            hint="keys of JSON are texts: str(key)",
+        )
     return name.startswith("_")
 
 
@@ -454,7 +470,8 @@ def _canonical_body(stored: StoredUnit) -> bytes:
         OverflowError,
     ) as error:  # a lone surrogate, a subclass of a text, a key within that is no text
         raise PluginFault(
-            f"unit `{stored.key}` has metadata that is not plain JSON: {exception_message(error)}"
+            f"unit `{stored.key}` has metadata that is not plain JSON: {exception_message(error)}",
+            hint="texts, whole numbers, booleans, None, lists and mappings",
         ) from None
     if len(body) > MAX_BODY:
         raise PluginFault(
@@ -462,37 +479,3 @@ def _canonical_body(stored: StoredUnit) -> bytes:
             hint=f"at most {MAX_BODY:,}: make the rest an artifact",
         )
     return body
-
-
-def _check_plain(values: Iterable[Any], unit: Unit, depth: int = 1) -> None:
-    """Raise PluginFault for metadata that is not plain JSON, floats included.
-
-    The text of a float differs between machines, and enters a digest.
-    """
-    if depth > MAX_DEPTH:
-        raise PluginFault(
-            f"unit `{unit.key}` has metadata that is nested deeper than {MAX_DEPTH} levels"
-        )
-    for value in values:
-        if isinstance(value, str) or value is None:
-            continue
-        if isinstance(value, int):
-            if not -(2**63) <= value < 2**64:
-                raise PluginFault(
-                    f"unit `{unit.key}` has a number in its metadata that does not fit 64 bits",
-                    hint="write it as a text",
-                )
-        elif isinstance(value, dict):
-            if not all(isinstance(key, str) for key in value):
-                raise PluginFault(f"unit `{unit.key}` has metadata under a key that is no text")
-            _check_plain(value.values(), unit, depth + 1)
-        elif isinstance(value, (list, tuple)):
-            _check_plain(value, unit, depth + 1)
-        else:
-            raise PluginFault(
-                f"unit `{unit.key}` has metadata that is not plain JSON without floats:"
-                f" {type(value).__name__}",
-                hint="write a float as a text: its digits differ between machines"
-                if isinstance(value, float)
-                else "texts, whole numbers, booleans, None, lists and mappings",
-            )

@@ -121,7 +121,7 @@ def matched_endpoints(endpoints: Iterable[Endpoint], path: str) -> dict[str, Mat
 def endpoint_problem(endpoint: object) -> str:
     """Return what is wrong with an endpoint that a plugin declares; empty if nothing is."""
     if not isinstance(endpoint, Endpoint):
-        return "is no Endpoint"
+        return "is no Endpoint: write `Endpoint(method, path)`"
     if endpoint.method not in METHODS:
         return f"has the method {endpoint.method!r:.40}: one of {', '.join(METHODS)} is possible"
     plain = _PARAMETER.sub("x", endpoint.path) if isinstance(endpoint.path, str) else None
@@ -130,7 +130,10 @@ def endpoint_problem(endpoint: object) -> str:
         or (plain and not safe_path(plain.removesuffix("/")))
         or set("{}") & set(plain)
     ):
-        return f"has the path {endpoint.path!r:.80}, which no request can have"
+        return (
+            f"has the path {endpoint.path!r:.80}, which no request can have:"
+            " relative, without empty, `.` or `..` segments, parameters as `{name}`"
+        )
     names = [match[1] for match in _PARAMETER.finditer(endpoint.path)]
     return "names a parameter twice" if len(set(names)) < len(names) else ""
 

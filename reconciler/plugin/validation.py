@@ -6,7 +6,8 @@
 4. Its API range includes our version: of another API nothing further is asked.
 5. Its metadata is well-formed.
 6. Its option models are models, and use no key of the core.
-7. Its methods have today's names, and are coroutine functions where they are awaited.
+7. Its methods have today's names, and are coroutine functions and class methods where the base's
+   are.
 
 The registry checks what concerns several plugins: duplicate IDs and undefined content types.
 """
@@ -18,7 +19,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from inspect import iscoroutinefunction, isgeneratorfunction, unwrap
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -27,6 +27,7 @@ from reconciler.logs import include_package
 from reconciler.plugin.endpoints import endpoint_problem
 from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, run
 from reconciler.plugin.former_names import former_attribute, missing_export
+from reconciler.plugin.methods import instance_method_problem, method_problem
 from reconciler.plugin.options import Metadata, Options
 from reconciler.plugin.reserved_keys import reserved_in
 from reconciler.plugin.source_options import KINDS as SOURCE_KINDS
@@ -39,8 +40,6 @@ removals and changes the major one.
 
 # names folders, and is written in manifests without quotes
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-
-_AWAITABLE = re.compile(r"^(typing\.)?Any$|\b(Awaitable|Coroutine|Future|Task)\b")
 
 # where the keys of an option model stand
 _PLACES = {
@@ -153,6 +152,8 @@ def _checked_result(result: Any, base: type) -> tuple[Any, dict[str, Any]]:
 
 def _given_metadata(cls: Any) -> Metadata:
     """Return metadata of which the ID and the API range can be used."""
+    if problem := instance_method_problem(cls, "metadata"):
+        raise Unsound(problem)
     metadata = cls.metadata()
     if not isinstance(metadata, Metadata):
         raise Unsound("its metadata is malformed: `metadata()` must return Metadata")
@@ -236,28 +237,14 @@ def _check_keys(kind: str, name: str, model: type[Options]) -> None:
         )
 
 
-def _check_coroutines(kind: str, cls: Any) -> None:
-    """Check that what the core awaits can be awaited: a missing `async` is easily overlooked.
-
-    A function that is not told by its annotation is judged by what it gives when it is called.
-    """
-    if kind != "importer":
-        return
-    for name in ("read", "sync", "copy"):
-        method = unwrap(getattr(cls, name))
-        returns = str(getattr(method, "__annotations__", {}).get("return", "Any"))
-        if not (iscoroutinefunction(method) or _AWAITABLE.search(returns)):
-            raise Unsound(f"its `{name}` is no coroutine function: write `async def {name}`")
-    declare = unwrap(cls.declare)
-    if isgeneratorfunction(declare):
-        raise Unsound("its `declare` is no async generator: write `async def declare`")
-    if iscoroutinefunction(declare):
-        raise Unsound(
-            "its `declare` is no async generator: `yield` each group instead of returning them"
-        )
+def _check_methods(kind: str, cls: Any) -> None:
+    if problem := method_problem(cls, KINDS[kind].base):
+        raise Unsound(problem)
 
 
 def _check_endpoints(cls: Any) -> None:
+    if isinstance(cls.endpoints, str) or not isinstance(cls.endpoints, Sequence):
+        raise Unsound("its `endpoints` are no tuple: write `(Endpoint(...),)`")
     for endpoint in cls.endpoints:
         if problem := endpoint_problem(endpoint):
             raise Unsound(f"its endpoint {endpoint!r:.120} {problem}")
@@ -272,7 +259,7 @@ def _check_attributes(kind: str, cls: Any) -> None:
     former = former_attribute(cls, kind)
     if former is not None:
         raise Unsound(former)
-    _check_coroutines(kind, cls)
+    _check_methods(kind, cls)
     if kind == "importer":
         _check_source_options(cls)
         _check_selection(cls)

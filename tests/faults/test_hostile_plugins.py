@@ -157,7 +157,7 @@ def test_a_hook_that_is_async_is_said_to_be_and_not_forgotten(
 
     (tmp_path / "begun").mkdir()
     site = Hostile(tmp_path, tmp_path / "begun", monkeypatch)
-    done = site.apply({method: hook})
+    done = site.apply({method: lambda self, *given: hook(self, *given)})
     assert (done.code, done.err) == (1, "")
     assert "is `async`, and would never run" in done.out
     assert site.versions_of("sound") == (1, 1)

@@ -213,8 +213,8 @@ async def generated(self: Any, conduit: Any, config: Any) -> Any:
         ),
         (kept_open, "the group `alpha` was opened and not finished: its old files would stay"),
         (swallowed, "the group `alpha` was opened and not finished: its old files would stay"),
-        (awaited, "`publish` is `async`"),
-        (generated, "`publish` is `async`"),
+        (lambda self, *given: awaited(self, *given), "`publish` is `async`"),
+        (lambda self, *given: generated(self, *given), "`publish` is `async`"),
         (lambda self, conduit: None, "TypeError"),
     ],
     ids=[

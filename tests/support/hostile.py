@@ -349,7 +349,9 @@ def _hang(what: str, folder: str, log: str) -> None:
     name, _, how = what.partition(" that ")
     hang = swallow if how == "swallows" else block
     overrides = {
-        name: {"read": hang, "declare": block_declaring}.get(name, lambda *arguments: sleep(600))
+        name: {"read": hang, "declare": block_declaring}.get(
+            name, staticmethod(lambda *arguments: sleep(600))
+        )
     }
     kinds = {"select": 2, "publish": 1}
     spoilt: list[Overrides] = [{}, {}, {}]

@@ -40,6 +40,7 @@ class CallScope:
     """
 
     conduit: ClassVar[str] = "conduit"
+    after_close: ClassVar[str] = "keep nothing between calls"
 
     def __init__(self, alive: Callable[[], None] = _nothing) -> None:
         self._alive = alive
@@ -53,7 +54,7 @@ class CallScope:
         if self._closed:
             raise PluginFault(
                 f"a plugin used its `{self.conduit}` after its call had returned",
-                hint="keep nothing between calls",
+                hint=self.after_close,
             )
         self._alive()
 

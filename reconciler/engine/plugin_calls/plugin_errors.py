@@ -83,7 +83,15 @@ def _foreign(file: str) -> bool:
 def error_hint(error: BaseException) -> str | None:
     """Return the error's hint, sanitized, or what to install for a failed import; else None."""
     hint: Any = getattr(error, "hint", None)
-    return sanitize(hint) if isinstance(hint, str) and hint else missing_package_hint(error)
+    return sanitize(hint) if isinstance(hint, str) and hint else _hint_of(error)
+
+
+def _hint_of(error: BaseException) -> str | None:
+    if isinstance(error, (TypeError, AttributeError)) and "'coroutine' object" in str(error):
+        return "write `await` before what is asked of the conduit"
+    if isinstance(error, NotImplementedError) and not str(error):
+        return "override what the guide names for it: `declare` and `read`, or `sync`; `publish`"
+    return missing_package_hint(error)
 
 
 def error_text(error: Exception) -> str:

@@ -68,7 +68,9 @@ class ScratchpadSession:
             RecursionError,
         ) as error:  # a lone surrogate, a subclass of a text, a number without end
             raise PluginFault(
-                f"the scratchpad of `{owner}` cannot be written as JSON: {exception_message(error)}"
+                f"the scratchpad of `{owner}` cannot be written as JSON:"
+                f" {exception_message(error)}",
+                hint=_PLAIN_HINT,
             ) from None
         if len(text) > LIMIT:
             raise PluginFault(
@@ -83,6 +85,9 @@ class ScratchpadSession:
         pad = self._recorded(owner)
         self._first.setdefault(owner, scratchpad_digest(pad))
         return pad
+
+
+_PLAIN_HINT = "texts, whole numbers, finite floats, booleans, None, lists and dictionaries of these"
 
 
 def _check(value: Any, where: str, depth: int) -> None:
@@ -104,11 +109,12 @@ def _check(value: Any, where: str, depth: int) -> None:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise PluginFault(
-                    f"a scratchpad is plain JSON: the key {key!r} at `{where or '.'}` is no text"
+                    f"a scratchpad is plain JSON: the key {key!r} at `{where or '.'}` is no text",
+                    hint="keys of JSON are texts: str(key)",
                 )
             _check(item, f"{where}.{key}", depth + 1)
         return
     raise PluginFault(
         f"a scratchpad is plain JSON: `{where or '.'}` is of the type `{type(value).__name__}`",
-        hint="texts, whole numbers, finite floats, booleans, None, lists and dictionaries of these",
+        hint=_PLAIN_HINT,
     )

@@ -157,7 +157,8 @@ class SourceConduit(ScratchpadConduit):
         if not validator or not is_usable_validator(validator):
             raise PluginFault(
                 f"a validator is a text of up to {LONGEST_VALIDATOR:,} characters that is not"
-                f" empty, not {validator!r:.80}"
+                f" empty, not {validator!r:.80}",
+                hint="call `unchanged` only where upstream names one",
             )
         self.validator = validator
         return self.is_unchanged
@@ -228,11 +229,13 @@ def checked_refusal(key: Any, reason: Any) -> tuple[str, str]:
     """Return key and reason of a refusal, sanitized. Raises PluginFault for other types."""
     if not (isinstance(key, str) and isinstance(reason, str)):
         raise PluginFault(
-            f"`refuse` takes a key and a reason, both of them texts: {key!r:.80}, {reason!r:.80}"
+            f"`refuse` takes a key and a reason, both of them texts: {key!r:.80}, {reason!r:.80}",
+            hint="conduit.refuse(ascii(name), reason)",
         )
     if not reason.strip():
         raise PluginFault(
-            f"`refuse` takes a reason, which users are shown: `{sanitize(key, 80)}` has none"
+            f"`refuse` takes a reason, which users are shown: `{sanitize(key, 80)}` has none",
+            hint='say why it cannot be taken in: conduit.refuse(name, "its sha256 is missing")',
         )
     return sanitize(key, LONGEST_KEY), sanitize(reason)
 

@@ -57,6 +57,11 @@ def cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
     Raises PluginFault for a piece that is not bytes.
     """
+    if isinstance(pieces, (bytes, str)) or not isinstance(pieces, Iterable):
+        raise PluginFault(
+            f"`render_index` returns {type(pieces).__name__}, no pieces of a body",
+            hint="yield bytes, or return a list of them",
+        )
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:

@@ -67,7 +67,7 @@ class IndexEntries:
         self._groups, self._units = {}, 0
 
     def _entries(self, group: str, unit: StoredUnit, identity: bytes) -> Iterable[NewEntry]:
-        names = list(self._publisher.indexes_of(unit, self._options))
+        names = listed_names(self._publisher.indexes_of(unit, self._options), "indexes_of")
         if not names:
             return
         key = _sort_key(self._publisher.sort_key(unit, self._options))
@@ -84,6 +84,20 @@ class IndexEntries:
                     hint="encode a text: `.encode()`",
                 )
             yield NewEntry(EntryKey(name, key, identity), group, body)
+
+
+def listed_names(names: Any, method: str) -> list[Any]:
+    """Return names of indexes as a list.
+
+    Raises PluginFault for a single text, whose letters would be taken for names, and for what is no
+    list.
+    """
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+        raise PluginFault(
+            f"`{method}` returns {type(names).__name__}, no list of names",
+            hint="return a list or tuple, also of a single name",
+        )
+    return list(names)
 
 
 def _identity(unit: StoredUnit) -> bytes:

@@ -18,6 +18,7 @@ from reconciler.database import (
     PublicationStage,
 )
 from reconciler.engine.publishing.index_bodies import BodyWriter, ReadChunks, RenderedBody
+from reconciler.engine.publishing.index_entries import listed_names
 from reconciler.engine.run.checkpoints import Checkpoint, reached
 from reconciler.errors import PluginFault
 from reconciler.model import ChunkedBody, is_usable_name, safe_path
@@ -77,7 +78,7 @@ class IndexRenderer:
 
     def render(self, changed: Iterable[str]) -> None:
         """Render the indexes of which an entry changed, and the summaries that list them."""
-        always = set(self._publisher.index_names(self._options))
+        always = set(listed_names(self._publisher.index_names(self._options), "index_names"))
         before = {
             name: msgspec.json.decode(text, type=_RecordedFiles)
             for name, text in self._stage.indexes.files().items()
@@ -206,7 +207,10 @@ def _algorithms(file: IndexFile) -> set[str]:
 def _checked(name: str, file: object) -> IndexFile:
     """Return what `index_file` returned, once it is what the contract asks for."""
     if not isinstance(file, IndexFile):
-        raise PluginFault(f"`index_file` returns {type(file).__name__} for `{name}`, not IndexFile")
+        raise PluginFault(
+            f"`index_file` returns {type(file).__name__} for `{name}`, not IndexFile",
+            hint="return IndexFile(path, media_type)",
+        )
     for path in (file.path, *file.by_digest):
         if not isinstance(path, str) or not safe_path(path):
             raise PluginFault(
@@ -220,7 +224,9 @@ def _checked(name: str, file: object) -> IndexFile:
                 hint="for example `by-hash/SHA256/{sha256}`",
             )
     if not isinstance(file.linger, timedelta) or file.linger < timedelta(0):
-        raise PluginFault(f"the index `{name}` lingers for {file.linger!r:.40}")
+        raise PluginFault(
+            f"the index `{name}` lingers for {file.linger!r:.40}", hint="timedelta(days=1)"
+        )
     unknown = {*file.compressions, *file.checksums} - {*COMPRESSIONS, *CHECKSUMS}
     if unknown or not (file.plain or file.compressions):
         what = f"the unknown {min(map(str, unknown))!r}" if unknown else "no file to publish"
@@ -229,5 +235,8 @@ def _checked(name: str, file: object) -> IndexFile:
             hint=f"compressions: {', '.join(COMPRESSIONS)}; checksums: {', '.join(CHECKSUMS)}",
         )
     if file.summary and not is_usable_name(file.summary):
-        raise PluginFault(f"the index `{name}` has an unusable summary {file.summary!r:.80}")
+        raise PluginFault(
+            f"the index `{name}` has an unusable summary {file.summary!r:.80}",
+            hint="1 to 1,024 printable characters",
+        )
     return file

@@ -144,7 +144,10 @@ class PublishConduit(ScratchpadConduit):
     def group(self, name: str) -> AbstractContextManager[Output]:
         self._check_open()
         if not isinstance(name, str):
-            raise PluginFault(f"the name of a group must be a string, not {_type_of(name)}")
+            raise PluginFault(
+                f"the name of a group must be a string, not {_type_of(name)}",
+                hint="one that `changed_groups()` yields",
+            )
         return self._output(name)
 
     def whole_repository(self) -> AbstractContextManager[Output]:
@@ -242,6 +245,7 @@ class PageOutput(CallScope):
     """
 
     conduit = "Output"
+    after_close = "emit files within the `with` block that opened it"
 
     def __init__(
         self,
@@ -337,7 +341,10 @@ class PageOutput(CallScope):
     def _check(self, path: object, media_types: tuple[object, ...]) -> None:
         self._check_open()
         if not isinstance(path, str):
-            raise PluginFault(f"a path for {self._label} is {_type_of(path)}, not a string")
+            raise PluginFault(
+                f"a path for {self._label} is {_type_of(path)}, not a string",
+                hint="the text of a relative path",
+            )
         if not safe_path(path.removesuffix("/")):
             raise PluginFault(
                 f"the unsafe path {path[:80]!r} for {self._label}",
@@ -382,13 +389,18 @@ class PageOutput(CallScope):
         try:
             time = parse_duration(linger) if isinstance(linger, str) else linger or timedelta()
         except OptionFault as fault:
-            raise PluginFault(f"`{path}` for {self._label}: `linger`: {fault}") from None
+            raise PluginFault(
+                f"`{path}` for {self._label}: `linger`: {fault}", hint=_LINGER_HINT
+            ) from None
         if not isinstance(time, timedelta) or not timedelta() <= time <= LONGEST_LINGER:
             raise PluginFault(
                 f"`{path}` for {self._label}: `linger` is {linger!r:.40}",
-                hint="a duration such as `1d`, of at most ten years",
+                hint=_LINGER_HINT,
             )
         return int(time.total_seconds())
+
+
+_LINGER_HINT = "a duration such as `1d`, of at most ten years"
 
 
 def _is_media_type(text: object) -> bool:

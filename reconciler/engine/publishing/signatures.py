@@ -50,7 +50,7 @@ class Signatures:
 
 
 def _identity(path: str, signer: Signer) -> str:
-    identity = signer.identity
+    identity = getattr(signer, "identity", None)
     if (
         not isinstance(identity, str)
         or not 0 < len(identity) <= MAX_IDENTITY_LENGTH

@@ -64,10 +64,15 @@ def check_unchanged(conduit: ReadingConduit, names: set[str]) -> None:
 def check_group(group: Any, names: set[str]) -> None:
     """Raise PluginFault for anything but a well-formed group whose name is new."""
     if not isinstance(group, Group):
-        raise PluginFault(f"`declare` yields groups: {group!r:.80} is none")
+        raise PluginFault(
+            f"`declare` yields groups: {group!r:.80} is none", hint="yield Group(name)"
+        )
     _check_fields(group)
     if group.name in names:
-        raise PluginFault(f"`declare` yields the group `{group.name}` twice")
+        raise PluginFault(
+            f"`declare` yields the group `{group.name}` twice",
+            hint="yield each name once: upstream may list it twice, or in another spelling",
+        )
     if len(names) >= MAX_GROUPS:
         raise PluginFault(
             f"`declare` yields more than {MAX_GROUPS:,} groups",
@@ -94,5 +99,6 @@ def _check_fields(group: Group) -> None:
         raise PluginFault(
             f"the group `{group.name}` has a reason for `refused`, a text, and True or False for"
             f" `listed` and `shared`: not {group.refused!r:.80}, {group.listed!r:.40},"
-            f" {group.shared!r:.40}"
+            f" {group.shared!r:.40}",
+            hint='Group(name, refused="denied (house.deny)")',
         )

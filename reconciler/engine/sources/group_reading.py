@@ -138,7 +138,8 @@ class GroupReader:
         units = [] if isinstance(answer, Unchanged) else _checked_units(answer, group.name)
         if isinstance(answer, Unchanged) and not conduit.is_unchanged:
             raise PluginFault(
-                "`read` returns UNCHANGED without having been told so by `conduit.unchanged`"
+                "`read` returns UNCHANGED without having been told so by `conduit.unchanged`",
+                hint="if conduit.unchanged(validator): return UNCHANGED",
             )
         # No units, after hearing that nothing changed, say that nothing changed: no absence.
         if conduit.is_unchanged and not units:
@@ -165,7 +166,8 @@ def _checked_units(answer: Iterable[Unit], group: str) -> Sequence[Unit]:
     if strangers:
         raise PluginFault(
             f"`read` returns units or UNCHANGED: for group `{group}` came"
-            f" {type(strangers[0]).__name__}"
+            f" {type(strangers[0]).__name__}",
+            hint="a list of Unit(type, key, metadata, artifacts), also of a single one",
         )
     bounded(len(units), group)
     checked: Sequence[Unit] = units

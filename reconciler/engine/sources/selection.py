@@ -237,7 +237,10 @@ class Selection:
         counts = Counter((unit.unit.type, unit.unit.key) for unit in wanted)
         if len(counts) != len(wanted):
             twice = next(key for (_, key), number in counts.items() if number > 1)
-            raise PluginFault(f"group `{group}` holds two units under the key `{twice}`")
+            raise PluginFault(
+                f"group `{group}` holds two units under the key `{twice}`",
+                hint="a key is unique within its group and type: put what differs into it",
+            )
         refusals = [self._refusal(decision) for decision in decisions if not decision.accepted]
         main = next(iter(self._types), "")
         refusals.extend(
@@ -320,7 +323,8 @@ class Selection:
         )
         if is_unawaited(decided) or not isinstance(decided, Iterable):
             raise PluginFault(
-                f"`select` of `{type}` returns decisions, not {decided.__class__.__name__}"
+                f"`select` of `{type}` returns decisions, not {decided.__class__.__name__}",
+                hint=_DECISIONS_HINT,
             )
         decisions = list(islice(decided, len(units) + 1))
         _check_decisions(type, group, decisions)
@@ -331,7 +335,8 @@ class Selection:
             if len(decisions) != len(units) or counted.keys() != {id(unit) for unit in units}:
                 raise PluginFault(
                     f"`select` of `{type}` must decide each unit of group `{group}` once:"
-                    f" {_undecided(units, decisions)}"
+                    f" {_undecided(units, decisions)}",
+                    hint="a Decision for every unit, with the unit itself in it, not a copy",
                 )
         return [_with_name_rule(decision, group) for decision in decisions]
 
@@ -359,7 +364,8 @@ class Selection:
         if content_type is None:
             raise PluginFault(
                 f"unit `{unit.key}` has the type `{unit.type}`, which its importer does not name in"
-                " its metadata"
+                " its metadata",
+                hint="add it to `types` of its Metadata",
             )
         return content_type
 
@@ -406,13 +412,17 @@ def _steps(steps: Any, method: str, about: str) -> list[TraceStep]:
     ]
 
 
+_DECISIONS_HINT = "a list of Decision(unit, accepted=...), one for each unit"
+
+
 def _check_decisions(type: str, group: str, decisions: Sequence[Any]) -> None:
     stranger = next(
         (decision for decision in decisions if not isinstance(decision, Decision)), None
     )
     if stranger is not None:
         raise PluginFault(
-            f"`select` of `{type}` returns decisions: for group `{group}` came {stranger!r:.80}"
+            f"`select` of `{type}` returns decisions: for group `{group}` came {stranger!r:.80}",
+            hint=_DECISIONS_HINT,
         )
 
 
@@ -434,7 +444,8 @@ def reconsider_time(decision: Decision) -> datetime:
     if not isinstance(when, datetime) or when.utcoffset() is None:
         raise PluginFault(
             f"`select` decides unit `{decision.unit.key}` again at {when!r:.80}, which is no time"
-            " with a time zone"
+            " with a time zone",
+            hint="make it aware: `tzinfo=UTC`, or add to `now`",
         )
     return when.astimezone(UTC)
 

@@ -122,7 +122,10 @@ class RemoteArtifacts(SourceArtifacts):
         if artifact.sha256:
             return artifact
         if not artifact.url:
-            raise PluginFault(f"artifact `{artifact.path}` has neither a sha256 nor a URL")
+            raise PluginFault(
+                f"artifact `{artifact.path}` has neither a sha256 nor a URL",
+                hint="give it one of them: `url=` leads to its bytes",
+            )
         try:
             measured = await self._session.measurements.measure(
                 self._session.remotes,

@@ -104,7 +104,8 @@ class RecordingConduit(SourceConduit):
         key = (unit.type, unit.key)
         if units.get(key) is not None:
             raise PluginFault(
-                f"`sync` saves two units under the key `{unit.key}` in group `{group}`"
+                f"`sync` saves two units under the key `{unit.key}` in group `{group}`",
+                hint="a key is unique within its group and type: put what differs into it",
             )
         units[key] = unit
         bounded(len(units), group)

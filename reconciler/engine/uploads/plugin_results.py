@@ -39,6 +39,9 @@ def upload_faults(call: str) -> Iterator[None]:
         raise message
 
 
+_PAIRS_HINT = "return a list of them, or `Received(units)`"
+
+
 def received(answer: Any) -> Received:
     """Return what `receive` or `upload` returned, in one form. Raises PluginFault for neither."""
     if isinstance(answer, Received):
@@ -47,7 +50,7 @@ def received(answer: Any) -> Received:
     if is_unawaited(answer) or not isinstance(answer, Iterable):
         raise PluginFault(
             f"an upload becomes (group, unit) pairs, not {type(answer).__name__}",
-            hint="return a list of them, or `Received(units)`",
+            hint=_PAIRS_HINT,
         )
     return Received(answer)
 
@@ -66,7 +69,9 @@ def placed_units(
     """
     groups: dict[str, list[Unit]] = {}
     if is_unawaited(placed) or not isinstance(placed, Iterable):
-        raise PluginFault(f"an upload becomes (group, unit) pairs, not {type(placed).__name__}")
+        raise PluginFault(
+            f"an upload becomes (group, unit) pairs, not {type(placed).__name__}", hint=_PAIRS_HINT
+        )
     for number, pair in enumerate(placed):
         if number >= MAX_UNITS:
             raise PluginFault(f"an upload becomes more than {MAX_UNITS:,} units")
@@ -76,7 +81,9 @@ def placed_units(
             and isinstance(pair[0], str)
             and isinstance(pair[1], Unit)
         ):
-            raise PluginFault(f"an upload becomes (group, unit) pairs: {pair!r:.80} is none")
+            raise PluginFault(
+                f"an upload becomes (group, unit) pairs: {pair!r:.80} is none", hint=_PAIRS_HINT
+            )
         groups.setdefault(pair[0], []).append(pair[1])
     _check_bytes(groups, known)
     return groups
@@ -111,7 +118,10 @@ def check_answer(answer: Any) -> None:
     if answer is None:
         return
     if not isinstance(answer, Answer):
-        raise PluginFault(f"the answer to a request is an Answer, not {type(answer).__name__}")
+        raise PluginFault(
+            f"the answer to a request is an Answer, not {type(answer).__name__}",
+            hint="Received(units, answer=Answer(status, body))",
+        )
     problem = answer_problem(answer)
     if problem:
         raise PluginFault(f"the answer to a request {problem}")
