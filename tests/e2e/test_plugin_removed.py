@@ -4,10 +4,13 @@ and goes on once the plugin is back.
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from reconciler.plugin.testing import Upstream
 from tests.support.clients import served
 from tests.support.mirror import resource
 from tests.support.outside import NOTES, NOTES_POINTS, Desk, Installed, fetched, importable
@@ -126,3 +129,61 @@ def test_a_plugin_that_was_disabled_by_an_upgrade_says_why(
         assert ready(bench, "repository") == {"team": "False"}
     with importable(installed.notes()):
         assert ready(bench, "repository") == {"team": "True"}
+
+
+def test_two_ecosystems_of_one_distribution_in_one_apply_and_half_of_it_disabled(
+    bench: Desk, installed: Installed
+) -> None:
+    """The kind: one distribution advertises several plugins, each of which is judged by itself."""
+    text = NOTES.read_text(encoding="utf-8").replace("[PAGE], API", '[PAGE], ">=1000"')
+    half = installed.module("reconciler-notes", text, NOTES_POINTS, version="3.0")
+    upstream = Upstream(folder_of(b"one"))
+    with upstream.served():
+        folders = web_folders(upstream)
+        with importable(installed.notes()):
+            assert set(states(bench).values()) == {"enabled"}
+            bench.applied(UP, repository("{a: [one]}"), PUBLICATION, *folders)
+        upstream.put("index.json", folder_of(b"two")["index.json"])
+        upstream.put("f/page", b"two")
+        with importable(half):
+            disabled = {name for name, state in states(bench).items() if state != "enabled"}
+            assert disabled == {"importer/pages", "publisher/pages"}
+            bench.declare(UP, repository("{a: [one, two]}"), PUBLICATION, *folders)
+            refused = bench.apply()
+            assert refused.code == 1
+            assert "site.yaml:" in refused.err
+            assert "`pages` of reconciler-notes is disabled: it supports plugin API >=1000" in (
+                refused.err
+            )
+            bench.applied(UP, repository("{a: [one, two]}"), PUBLICATION)
+            assert ready(bench, "repository") == {"team": "True", "web": "False"}
+            assert bench.get("repository", "team")["status"]["latestVersion"]["number"] == 2
+            with served(bench.home, warns=True) as url:
+                assert fetched(f"{url}web/f/page") == b"one"
+                assert fetched(f"{url}team/a/") == b"one two"
+    assert states(bench) == {}
+    assert ready(bench, "repository") == {"team": "False", "web": "False"}
+
+
+def states(desk: Desk) -> dict[str, str]:
+    """Return the states of the plugins of `reconciler-notes`, by kind and ID."""
+    return {
+        f"{plugin['kind']}/{plugin['id']}": plugin["state"]
+        for plugin in desk.ask("plugins", "-o", "json").document
+        if plugin["distribution"] == "reconciler-notes"
+    }
+
+
+def folder_of(body: bytes) -> dict[str, bytes]:
+    """Return a web folder of one page, as `pages` reads it."""
+    listed = {"name": "page", "sha256": sha256(body).hexdigest(), "size": len(body)}
+    return {"index.json": json.dumps({"f": [listed]}).encode(), "f/page": body}
+
+
+def web_folders(upstream: Upstream) -> tuple[str, str, str]:
+    """Return the manifests of the second ecosystem."""
+    return (
+        resource("Remote", "folders", f"type: pages\nurl: {upstream.url}"),
+        resource("Repository", "web", "type: pages\nsources: [{remote: {name: folders}}]"),
+        resource("Publication", "web", "repository: web\npath: web"),
+    )

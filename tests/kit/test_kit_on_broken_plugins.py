@@ -434,3 +434,13 @@ def test_a_change_that_changes_nothing_is_said_to_be_none(tmp_path: Path) -> Non
     tested = kit(QuoteImporter, changes=[becomes(FIRST)])
     message = verdict(tested, "test_every_upstream_change_is_synced", tmp_path) or ""
     assert "change 1 of upstream does not change the content" in message
+
+
+def test_entry_points_may_be_the_classes_themselves(tmp_path: Path) -> None:
+    """In another process as well, which imports them by their names."""
+    tested = kit(
+        QuoteImporter, importer=QuoteImporter, publisher=QuotePublisher, content_types=[Quote]
+    )
+    assert tested.subject().classes == [QuoteImporter, Quote, QuotePublisher]
+    for name in ("test_plugin_is_enabled", "test_another_process_gives_the_same_result"):
+        getattr(tested, name)(tmp_path / name)

@@ -8,8 +8,8 @@ from typing import Any
 
 from reconciler.plugin.testing.upstream import Upstream
 
-EntryPointFunction = Callable[[], tuple[type, dict[str, Any]]]
-"""What an entry point names: no arguments, (class, plugin-level configuration)."""
+EntryPointFunction = Callable[[], Any]
+"""What an entry point names: no arguments, (class, plugin-level configuration); or the class."""
 
 Change = Callable[[Upstream], None]
 """Changes upstream: adds, replaces or removes pages."""
@@ -53,6 +53,12 @@ class Subject:
     fields: Mapping[str, str] = field(default_factory=dict)
     refused: Sequence[Mapping[str, Any]] = ()
 
+    def __post_init__(self) -> None:
+        vars(self)["importer"] = _as_function(self.importer)
+        vars(self)["content_types"] = [_as_function(type_) for type_ in self.content_types]
+        if self.publisher is not None:
+            vars(self)["publisher"] = _as_function(self.publisher)
+
     @property
     def functions(self) -> list[EntryPointFunction]:
         """Return the functions of all entry points."""
@@ -69,3 +75,16 @@ class Subject:
     def classes(self) -> list[type]:
         """Return all classes of the plugin."""
         return [function()[0] for function in self.functions]
+
+
+def _as_function(point: EntryPointFunction) -> EntryPointFunction:
+    """Return an entry point as a function; where it is the class itself, one that returns it."""
+    if not isinstance(point, type):
+        return point
+
+    def entry_point() -> tuple[type, dict[str, Any]]:
+        return point, {}
+
+    # it is found, in another process too, where the class is
+    entry_point.__module__, entry_point.__qualname__ = point.__module__, point.__qualname__
+    return entry_point
