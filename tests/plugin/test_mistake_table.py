@@ -106,7 +106,7 @@ LOADING = {
     "endpoint tuple": Row(publisher(endpoints=(("PUT", "x"),)), "endpoint", "Endpoint("),
     "endpoints one": Row(publisher(endpoints=Endpoint("PUT", "x")), "endpoints", "tuple"),
     "selection_required": Row(
-        importer(selection_required=("nothing",)), "selection_required", "keys of its `options`"
+        importer(selection_required=("nothing",)), "selection_required", "must list keys of its"
     ),
     "async publish": Row(publisher(publish=no_generator), "`publish`", "def publish"),
     "async select": Row(content_type(select=classmethod(no_generator)), "`select`", "def select"),
