@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from reconciler.model import Auth, Secret
 from reconciler.remote import SecretValue
 from reconciler.remote.credentials import Credentials
 from reconciler.remote.urls import display_url
-from reconciler.secret_values import fingerprint, reveal
+from reconciler.secret_values import MOST_BYTES, fingerprint, reveal
 from tests.support.remotes import remote
 
 
@@ -53,6 +54,28 @@ def test_bytes_that_are_no_text_are_not_quoted(tmp_path: Path) -> None:
     with pytest.raises(UsageFault) as caught:
         reveal(Secret(file=str(file)))
     assert "word" not in str(caught.value)
+
+
+def test_a_variable_that_is_no_text_is_named_and_not_quoted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(os.environb, b"SECRET_HERE", b"pass\xff\xfeword")
+    with pytest.raises(UsageFault, match="`SECRET_HERE` is not UTF-8") as caught:
+        reveal(Secret(env="SECRET_HERE"))
+    assert "word" not in str(caught.value)
+
+
+def test_a_secret_is_a_plain_file_of_bounded_size(tmp_path: Path) -> None:
+    """The kind: a file that a manifest names and that hangs the run, or fills its memory."""
+    pipe, large = tmp_path / "pipe", tmp_path / "large"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path, Path("/dev/zero")):
+        with pytest.raises(UsageFault, match="no plain file"):
+            reveal(Secret(file=str(path)))
+    with large.open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(UsageFault, match="holds more than"):
+        reveal(Secret(file=str(large)))
 
 
 def test_concealed_values_show_in_no_text() -> None:
