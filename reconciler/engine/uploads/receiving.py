@@ -345,13 +345,14 @@ class Uploads:
 def _read_whole(answer: Any) -> Any:
     """Return an answer whose units are read while the conduit is open."""
     if isinstance(answer, Received):
-        units = answer.units
-        return (
-            msgspec.structs.replace(answer, units=list(islice(units, MAX_UNITS + 1)))
-            if isinstance(units, Iterable)
-            else answer
+        return msgspec.structs.replace(
+            answer, units=_read_units(answer.units), removed=_read_units(answer.removed)
         )
-    return list(islice(answer, MAX_UNITS + 1)) if isinstance(answer, Iterable) else answer
+    return _read_units(answer)
+
+
+def _read_units(units: Any) -> Any:
+    return list(islice(units, MAX_UNITS + 1)) if isinstance(units, Iterable) else units
 
 
 class _KnownBytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from reconciler.errors import PluginFault
+from reconciler.errors import PluginFault, StateFault
 from reconciler.model import Digest
 from reconciler.plugin import UploadedFile
 from reconciler.store.temporary import TemporaryFolder, write_all
@@ -36,7 +36,7 @@ class SentFiles:
     @property
     def names(self) -> str:
         """The names of the files, for messages."""
-        return ", ".join(f"`{file.name}`" for file in self)
+        return ", ".join(f"`{file.name}`" for file in self) or "no file"
 
     def add(self, name: str, body: bytes) -> UploadedFile:
         """Write a further file, unless one with these bytes is there."""
@@ -44,14 +44,23 @@ class SentFiles:
             raise PluginFault(f"`add_file` takes bytes, not {type(body).__name__}")
         sha256 = hashlib.sha256(body).hexdigest()
         if sha256 not in self._files:
-            descriptor, path = self._folder.create()
-            self._added.append(path)
             try:
-                write_all(descriptor, body)
-            finally:
-                os.close(descriptor)
+                path = self._written(body)
+            except OSError as error:  # a full disk is no fault of the plugin
+                raise StateFault(
+                    f"cannot write to `{self._folder.folder}`: {error.strerror or error}"
+                ) from error
             self._files[sha256] = UploadedFile(name, Path(path), len(body), sha256)
         return self._files[sha256]
+
+    def _written(self, body: bytes) -> str:
+        descriptor, path = self._folder.create()
+        self._added.append(path)
+        try:
+            write_all(descriptor, body)
+        finally:
+            os.close(descriptor)
+        return path
 
     def file(self, digest: Digest) -> Path | None:
         """Return where bytes lie; None where the request does not hold them."""
