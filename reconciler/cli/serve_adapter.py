@@ -104,13 +104,13 @@ class ServiceReceiver:
             answer=_upload_answer(result.answer),
         )
 
-    def error_answer(
+    async def error_answer(
         self, publication: str, request: ArrivedRequest, status: int, *, error: ReconcilerError
     ) -> UploadAnswer | None:
         """Return the publisher's answer, as `reconciler.serve.UploadReceiver` says."""
-        received = self._received(publication, request)
+        received = await asyncio.to_thread(self._received, publication, request)
         return _upload_answer(
-            self._service.error_answer(publication, received, status, error=error)
+            await self._service.error_answer(publication, received, status, error=error)
         )
 
     def _received(self, publication: str, request: ArrivedRequest) -> ReceivedRequest:

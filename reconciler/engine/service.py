@@ -17,6 +17,7 @@ from typing import Any, cast
 from reconciler.database import ArtifactOrigin, Database, Writer
 from reconciler.engine.planning.recorded_rules import ReadRecorded
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
+from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.plugin_calls.worker_pool import WorkerPool, WorkerSlot
 from reconciler.engine.run.fingerprints import SecretFingerprints
 from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience
@@ -177,22 +178,23 @@ class Service:
         async with self._slot(target.repository if target is not None else "") as uploads:
             return await uploads.receive(publication, request)
 
-    def error_answer(
+    async def error_answer(
         self, publication: str, request: ReceivedRequest, status: int, *, error: ReconcilerError
     ) -> Answer | None:
         """Return how the publisher tells a client of an error; None for a sentence. Never raises.
 
-        Thread-safe.
+        It may take as long as an upload, in slots of its own: those of uploads may all be waiting.
         """
+        call = f"`error_answer` of publication `{publication}`"
         try:
-            target = self.desired().publications[publication]
+            target = (await asyncio.to_thread(self.desired)).publications[publication]
             cls: Any = self._registry.publisher(target.publisher).cls
-            answer = cls.error_answer(request, status, error)
-            check_answer(answer)
+            tell = partial(cls.error_answer, request, status, error)
+            async with self._worker_pool.slot(f"{target.repository} (errors)") as slot:
+                return await slot.in_thread(_error_answer, slot, call, tell)
         except Exception as fault:  # the client is told of the first error, whatever this one is
-            logger.warning("`error_answer` of publication `%s` fails: %s", publication, fault)
+            logger.warning("%s was not to be had: %s", call, fault)
             return None
-        return cast("Answer | None", answer)
 
     async def upload(
         self, repository: str, file: UploadedFile, fields: Mapping[str, str], *, principal: str
@@ -465,6 +467,13 @@ class Service:
         """Record that bytes are stored, after they are durable."""
         self._home.store().sync()
         self._writer().artifact_stored(digest, size)
+
+
+def _error_answer(slot: WorkerSlot, call: str, tell: Callable[[], Any]) -> Answer | None:
+    with slot.watch(call), plugin_faults(call):
+        answer = tell()
+        check_answer(answer)
+    return cast("Answer | None", answer)
 
 
 def uploaded_file(path: Path) -> UploadedFile:

@@ -138,10 +138,6 @@ def endpoint_problem(endpoint: object) -> str:
     return "names a parameter twice" if len(set(names)) < len(names) else ""
 
 
-def _is_possible(path: str) -> bool:
-    return not path or (safe_path(path.removesuffix("/")) and "{" not in path and "}" not in path)
-
-
 def _pattern(path: str) -> re.Pattern[str]:
     """Return the regular expression of an endpoint's path; `re` keeps compiled ones."""
     parts, end = [], 0

@@ -206,6 +206,6 @@ class Publisher(Generic[Pages]):
         """Return how clients of a protocol are told of an error, or None for a sentence. Pure.
 
         `status`: as the core answers; the answer's own is used. `error`: of `receive`, or of what
-        the core decided about its units. Default: None.
+        the core decided about its units, in words that clients may read. Default: None.
         """
         return None

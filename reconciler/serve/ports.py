@@ -157,12 +157,12 @@ class UploadReceiver(Protocol):
         """
         ...
 
-    def error_answer(
+    async def error_answer(
         self, publication: str, request: ArrivedRequest, status: int, *, error: ReconcilerError
     ) -> UploadAnswer | None:
         """Return how the client is told of an error of `receive`; None for a sentence.
 
-        Called in a worker thread. Never raises.
+        `error` says what clients may read. Never raises.
         """
         ...
 

@@ -21,6 +21,7 @@ from reconciler.serve.representation import NOSNIFF, REVALIDATE, Header, Message
 EMPTY = body(b"")
 TEXT = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
+NOSNIFF_HEADER = {NOSNIFF[0].decode(): NOSNIFF[1].decode()}
 FIXED = {name.decode(): value.decode() for name, value in (NOSNIFF, REVALIDATE)}
 
 Scope = MutableMapping[str, Any]
@@ -108,15 +109,23 @@ _SERVER_PATH = re.compile(r"(?P<quote>[`'\"])(?:file:)?/.*?(?P=quote)", re.DOTAL
 
 
 def error_text(error: ReconcilerError) -> str:
-    """Return an error's message and its hint, as far as clients may read them.
+    """Return an error's message and its hint, as far as clients may read them."""
+    message, hint = client_words(error)
+    return f"{message}\nhint: {hint}" if hint else message
+
+
+def client_words(error: ReconcilerError) -> tuple[str, str | None]:
+    """Return the message and the hint of an error, as far as clients may read them.
 
     No client learns a path of the server: of a StateFault nothing is told, of other errors no
     quoted path and no URL of a local file.
     """
     if isinstance(error, StateFault):
-        return STATE_FAULT
-    text = f"{error.message}\nhint: {error.hint}" if error.hint else error.message
-    return _SERVER_PATH.sub("a file of the server", text)
+        return STATE_FAULT, None
+    message, hint = (
+        _SERVER_PATH.sub("a file of the server", text) for text in (error.message, error.hint or "")
+    )
+    return message, hint or None
 
 
 def _response(request: Request, status: int, data: bytes, *, headers: dict[str, str]) -> Response:

@@ -29,7 +29,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -52,7 +51,7 @@ from reconciler.model import pluralize
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.ports import ArrivedRequest, UploadAnswer, UploadReceipt, UploadReceiver
 from reconciler.serve.request_bodies import SILENCE, BodyFault, body_pieces
-from reconciler.serve.responses import error_text, text_response
+from reconciler.serve.responses import NOSNIFF_HEADER, client_words, error_text, text_response
 from reconciler.serve.upload_form import RawBody, UploadForm, boundary_of
 from reconciler.store.temporary import TemporaryFolder
 from reconciler.threads import in_thread
@@ -199,11 +198,9 @@ class Uploads:
             receipt = await self._receiver.receive(served.name, arrived)
         except ReconcilerError as error:
             response = error_response(request, error)
-            answer = await in_thread(
-                partial(self._receiver.error_answer, error=error),
-                served.name,
-                arrived,
-                response.status_code,
+            error.message, error.hint = client_words(error)  # what a publisher tells them
+            answer = await self._receiver.error_answer(
+                served.name, arrived, response.status_code, error=error
             )
             return response if answer is None else _answer_response(answer)
         logger.info(
@@ -236,9 +233,8 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 def _answer_response(answer: UploadAnswer) -> Response:
-    return Response(
-        answer.body, answer.status, headers=dict(answer.headers), media_type=answer.media_type
-    )
+    headers = {**NOSNIFF_HEADER, **{name.lower(): text for name, text in answer.headers.items()}}
+    return Response(answer.body, answer.status, headers=headers, media_type=answer.media_type)
 
 
 def _receipt_response(request: Request, receipt: UploadReceipt) -> Response:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import Conflict
+from reconciler.errors import Conflict, StateFault
 from reconciler.serve import UploadAnswer
+from reconciler.serve.responses import STATE_FAULT
 from tests.serve.uploads_site import UploadSite
 from tests.support.asgi import AsgiResponse
 from tests.support.uploading import ADA, FORM, file_part, form, text_part
@@ -93,6 +94,7 @@ def test_the_answer_is_the_publishers(site: UploadSite) -> None:
     assert (answer.status, answer.body) == (202, b'{"ok":1}')
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-notice"] == "hi"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert int(answer.headers["reconciler-generation"]) >= 0
 
 
@@ -102,3 +104,18 @@ def test_errors_are_told_in_the_words_of_the_protocol(site: UploadSite) -> None:
     site.receiver.told = UploadAnswer(403, b'{"error":"exists"}', "application/json", {})
     answer = sent(site, "PUT", "/team/a", b"x")
     assert (answer.status, answer.body) == (403, b'{"error":"exists"}')
+
+
+def test_a_publisher_tells_of_errors_in_words_that_clients_may_read(site: UploadSite) -> None:
+    """The kind: paths of the server in an answer that the core did not write itself."""
+    for fault, words in (
+        (StateFault("cannot write to `/srv/home`", hint="see `/srv/log`"), (STATE_FAULT, None)),
+        (
+            Conflict("`/srv/home/a` is there", hint="remove `/srv/home/a`"),
+            ("a file of the server is there", "remove a file of the server"),
+        ),
+    ):
+        site.receiver.fault = fault
+        site.receiver.told = UploadAnswer(400, b"", "text/plain", {})
+        assert sent(site, "PUT", "/team/a", b"x").status == 400
+        assert (fault.message, fault.hint) == words

@@ -111,7 +111,7 @@ class FakeReceiver:
             "ada" if hmac.compare_digest((authorization or "").encode(), ADA[1].encode()) else None
         )
 
-    def error_answer(
+    async def error_answer(
         self, publication: str, request: ArrivedRequest, status: int, *, error: ReconcilerError
     ) -> UploadAnswer | None:
         return self.told

@@ -16,8 +16,19 @@ from reconciler.plugin import Answer, GroupedUnit, Received
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _OF_THE_SERVER = frozenset(
-    {"connection", "content-length", "date", "server", "set-cookie", "transfer-encoding"}
+    {
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "server",
+        "set-cookie",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
+_WITHOUT_BODY = (204, 205)  # RFC 9110, 15.3.5 and 15.3.6
 MAX_UNITS = 10_000  # units that one file becomes, or that leave at once
 
 
@@ -135,6 +146,8 @@ def answer_problem(answer: Answer) -> str:
         return f"has the status {answer.status!r:.20}, which is none of 200 to 299, 400 to 499"
     if not isinstance(answer.body, bytes):
         return "has a body that is not bytes"
+    if answer.body and answer.status in _WITHOUT_BODY:
+        return f"has a body, which no response of the status {answer.status} has"
     for name, value in {**answer.headers, "content-type": answer.media_type}.items():
         if not (isinstance(name, str) and _HEADER.fullmatch(name) and _is_header_value(value)):
             return f"has the header {name!r:.80}, which HTTP cannot carry"

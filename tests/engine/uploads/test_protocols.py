@@ -12,7 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.engine.uploads.plugin_results import answer_problem
+from reconciler.engine.uploads.sent_files import SentFiles
+from reconciler.errors import StateFault
+from reconciler.plugin import Answer, ReceiveConduit, Received, ReceivedRequest, StoredUnit
 from tests.support.asgi import AsgiResponse, Client
+from tests.support.line_protocol import LineProtocol
 from tests.support.rehearsal import Rehearsal, publication, rehearsal, repository, rules
 from tests.support.uploading import FORM, file_part, form, text_part
 
@@ -136,3 +141,56 @@ def test_the_generic_protocol_takes_several_files_as_one_version(site: Rehearsal
 def test_a_method_that_no_endpoint_has_is_405(site: Rehearsal) -> None:
     [answer] = asked(site, ("PUT", "upload/", b"x"))
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(204, b"x"),
+        Answer(205, b"x"),
+        Answer(302),
+        Answer(200, b"", "text/plain\r\nx: y"),
+        Answer(200, headers={"x-a": "b\r\nset-cookie: a=b"}),
+        Answer(200, headers={"a b": "c"}),
+        Answer(200, headers={"Content-Length": "9"}),
+        Answer(200, headers={"Upgrade": "h2c"}),
+    ],
+)
+def test_an_answer_that_http_cannot_carry_is_refused(answer: Answer) -> None:
+    assert answer_problem(answer)
+    assert not answer_problem(Answer(200, b"x", headers={"x-a": "b"}))
+
+
+@pytest.mark.parametrize("trouble", [SystemExit(3), RuntimeError("boom"), "no answer"])
+def test_a_publisher_that_fails_to_tell_an_error_leaves_it_to_the_core(
+    site: Rehearsal, monkeypatch: pytest.MonkeyPatch, trouble: object
+) -> None:
+    def told(*arguments: object) -> object:
+        if isinstance(trouble, BaseException):
+            raise trouble
+        return trouble
+
+    monkeypatch.setattr(LineProtocol, "error_answer", told)
+    [answer] = asked(site, ("DELETE", "boxes/b/nowhere", b""))
+    assert (answer.status, "no `nowhere` in `b`" in answer.text) == (404, True)
+
+
+def test_units_that_leave_are_read_while_the_conduit_is_open(
+    site: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def receive(self: object, conduit: ReceiveConduit, request: ReceivedRequest) -> Received:
+        def leaving() -> Iterator[StoredUnit]:
+            yield from conduit.units("b")
+
+        return Received(removed=leaving(), answer=Answer(204))
+
+    [put] = asked(site, ("PUT", "boxes/b/x", b"one"))
+    monkeypatch.setattr(LineProtocol, "receive", receive)
+    [gone] = asked(site, ("DELETE", "boxes/b/x", b""))
+    assert (put.status, gone.status, gone.text) == (200, 204, "")
+
+
+def test_a_full_disk_is_no_fault_of_the_plugin(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateFault, match="cannot write"):
+        SentFiles([], tmp_path / "file").add("a", b"b")
