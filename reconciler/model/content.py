@@ -424,9 +424,11 @@ def _check_source(artifact: Artifact, unit: Unit) -> None:
             hint="percent-encode it",
         )
     if artifact.url and "://" not in artifact.url:
+        place = f"unit `{unit.key}`: artifact `{artifact.path}`"
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", artifact.url):
+            raise PluginFault(f"{place}: {artifact.url!r:.80} is no URL that can be asked")
         raise PluginFault(
-            f"unit `{unit.key}`: artifact `{artifact.path}` has a relative URL:"
-            f" {artifact.url!r:.80}",
+            f"{place} has a relative URL: {artifact.url!r:.80}",
             hint="join it with the URL of its page: urljoin(page.url, url)",
         )
 

@@ -67,8 +67,8 @@ class ContentRequest:
         Relative references count no slash that was sent as `%2F`.
         """
         raw = self.scope.get("raw_path") or b""
-        found = _SLASH.findall(raw.partition(b"?")[0]) or [b"/"] * slashes
-        return found[-slashes:].count(b"/") if slashes else 0
+        sent = _SLASH.findall(raw.partition(b"?")[0]) or [b"/"] * slashes
+        return sent[-slashes:].count(b"/") if slashes else 0
 
     @property
     def asks_for_part(self) -> bool:

@@ -24,15 +24,8 @@ from reconciler.plugin import (
 )
 from reconciler.plugin.endpoints import matched_endpoints
 from tests.support.conduits import stored
-from tests.support.guide import plugin_module
 
 NOTHING = PluginCallConfiguration({}, {}, {})
-
-
-@pytest.fixture(scope="session")
-def guide(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Import the guide's plugin, which runs its snippets."""
-    return plugin_module(tmp_path_factory.mktemp("guide"))
 
 
 @pytest.fixture
@@ -117,9 +110,10 @@ def test_an_ecosystems_own_upload_goes_to_the_importer(guide: Any, sent: Uploade
 
 def test_another_key_or_another_text_is_another_signature(guide: Any) -> None:
     moment = datetime(2026, 1, 5, tzinfo=UTC)
-    one, other = guide.CatalogueSigner("one"), guide.CatalogueSigner("other")
-    assert one.sign(b"text", moment) == guide.CatalogueSigner("one").sign(b"text", moment)
-    signatures = {one.sign(b"text", moment), other.sign(b"text", moment), one.sign(b"x", moment)}
+    signer, other = guide.CatalogueSigner("one"), guide.CatalogueSigner("other")
+    assert signer.sign(b"text", moment) == guide.CatalogueSigner("one").sign(b"text", moment)
+    texts = ((signer, b"text"), (other, b"text"), (signer, b"x"))
+    signatures = {by.sign(text, moment) for by, text in texts}
     assert len(signatures) == 3
-    assert one.identity != other.identity
-    assert "one" not in one.identity
+    assert signer.identity != other.identity
+    assert "one" not in signer.identity
