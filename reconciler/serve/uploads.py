@@ -17,6 +17,7 @@ longer than `max_upload`                                 413, before the body is
                                                          length is declared
 nothing arrives for `silence` seconds                    408
 a form that cannot be read, a wrong sha256               400
+a path that is not UTF-8                                 400
 Gone                                                     404
 Refused, Malformed, DigestMismatch, other Permanent      400
 Conflict (another source owns the name)                  409
@@ -61,6 +62,8 @@ GENERATION_HEADER = "reconciler-generation"  # of what is served, at least, from
 READING = ("GET", "HEAD")
 CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 RETRY_AFTER = 5  # seconds, where an error does not say when to come back
+
+UNDECODED = "\ufffd"  # what the server puts in place of bytes of a path that are not UTF-8
 
 logger = logging.getLogger(__name__)
 
@@ -149,6 +152,8 @@ class Uploads:
         return response
 
     async def _receive(self, request: Request, served: ServedPublication, path: str) -> Response:
+        if UNDECODED in path:  # two such names could not be told apart
+            return text_response(request, 400, "the path is not UTF-8")
         methods = await in_thread(self._receiver.endpoints, served.name, path)
         if request.method not in methods:
             raise HTTPException(405, headers={"Allow": ", ".join([*READING, *methods])})

@@ -59,6 +59,12 @@ def test_a_raw_body_is_one_file_called_as_the_path(site: UploadSite) -> None:
     assert site.left() == []
 
 
+def test_a_path_that_is_not_utf8_is_refused(site: UploadSite) -> None:
+    """The kind: two names that become one, because a decoder replaces what it cannot read."""
+    assert sent(site, "PUT", "/team/pool/\ufffd", b"x").status == 400
+    assert site.receiver.taken == []
+
+
 def test_an_empty_body_is_no_file(site: UploadSite) -> None:
     assert sent(site, "DELETE", "/team/pool/a?force=1&force=2").status == 201
     [taken] = site.receiver.taken
