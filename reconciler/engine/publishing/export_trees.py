@@ -136,9 +136,13 @@ def remove_entry(tree: Path, entry: Entry) -> None:
 
 
 def remove_file(tree: Path, name: str) -> None:
-    """Remove a file, and folders that are empty now."""
+    """Remove a file, and folders that are empty now.
+
+    What is a folder, or lies where a file is, was never written: its name was taken.
+    """
     path = tree / name
-    path.unlink(missing_ok=True)
+    with suppress(NotADirectoryError, IsADirectoryError):
+        path.unlink(missing_ok=True)
     for folder in path.parents:
         if folder == tree or not folder.exists() or any(folder.iterdir()):
             return

@@ -42,12 +42,19 @@ from reconciler.store.durability import flush_files, syncfs
 TREES = ("a", "b")
 
 
+class Lingering(msgspec.Struct, frozen=True):
+    """What lingers by itself in a tree: its digest. `until`: seconds since 1970."""
+
+    digest: str
+    until: float
+
+
 class Marker(msgspec.Struct, frozen=True, omit_defaults=True):
     """Content of a tree: ID, number and digest (`sha256:...`) of the publication.
 
     `kept_from`: number of the publication shown before, of which dropped files are kept; None where
-    none are. `kept_until`: seconds since 1970. `lingering`: names of what lingers by itself, and
-    until when. `base_url`: the address that pages say; empty where none is declared.
+    none are. `kept_until`: seconds since 1970. `lingering`: what lingers by itself, by its name in
+    the tree. `base_url`: the address that pages say; empty where none is declared.
     """
 
     publication: int
@@ -55,14 +62,14 @@ class Marker(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str
     kept_from: int | None = None
     kept_until: float = 0.0
-    lingering: dict[str, float] = {}
+    lingering: dict[str, Lingering] = {}
     base_url: str = ""
 
     def outlived(self, now: datetime) -> bool:
         """Return True if something is kept whose time is over."""
         moment = now.timestamp()
         over = self.kept_from is not None and self.kept_until <= moment
-        return over or any(until <= moment for until in self.lingering.values())
+        return over or any(each.until <= moment for each in self.lingering.values())
 
 
 def is_exported(directory: str, digest: Digest | None, base_url: str | None) -> bool:
@@ -213,12 +220,12 @@ class _Trees:
                 remove_entry(tree, change.entry)
         self._writer.write(tree, appeared)
 
-    def _linger(self, tree: Path, record: PublicationRecord, now: datetime) -> dict[str, float]:
-        """Put what lingers by itself where its place is free; return its names, and until when."""
-        kept: dict[str, float] = {}
+    def _linger(self, tree: Path, record: PublicationRecord, now: datetime) -> dict[str, Lingering]:
+        """Put what lingers by itself where its place is free; return it by its name."""
+        kept: dict[str, Lingering] = {}
         for name, each in self._lingering(record, now).items():
             if self._writer.keep(tree, name, each.entry):
-                kept[name] = each.until.timestamp()
+                kept[name] = Lingering(str(each.entry.digest), each.until.timestamp())
         return kept
 
     def _lingering(self, record: PublicationRecord, now: datetime) -> dict[str, LingeringEntry]:
@@ -249,10 +256,10 @@ class _Trees:
             return
         left = marker
         if marker.lingering:
-            alive = self._lingering(record, now)
+            alive = self._alive(marker, record, now)
             for name in marker.lingering.keys() - alive.keys():
                 remove_file(tree, name)
-            left = replace(left, lingering={n: t for n, t in left.lingering.items() if n in alive})
+            left = replace(left, lingering=alive)
         if marker.kept_from is not None:
             over = marker.kept_until <= now.timestamp()
             lingering = set() if over else self._lingering_paths(marker.kept_from, marker.number)
@@ -263,6 +270,17 @@ class _Trees:
                 left = replace(left, kept_from=None, kept_until=0.0)
         if left != marker:
             _write_marker(tree, left)
+
+    def _alive(
+        self, marker: Marker, record: PublicationRecord, now: datetime
+    ) -> dict[str, Lingering]:
+        """Return what a tree keeps and still lingers: the same bytes, not others of the name."""
+        lingering = self._lingering(record, now)
+        return {
+            name: kept
+            for name, kept in marker.lingering.items()
+            if name in lingering and str(lingering[name].entry.digest) == kept.digest
+        }
 
     def _lingering_paths(self, before: int, number: int) -> set[str]:
         entries = self._reader.lingering_files(self._publication_id, before, number)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.engine.publishing.exports import export
 from reconciler.model import Digest
 from reconciler.plugin import PublishConduit
 from tests.engine.publishing.withheld import declare, two_groups
@@ -119,6 +120,37 @@ def test_what_was_withheld_before_does_not_end_a_list_without_it(site: Rehearsal
     upstream_has(site, "one", "two", "four")
     assert has(site, A, "one") == has(site, ALL, "a/one b/three") == BOTH
     assert has(site, A, "one two") == NEITHER
+
+
+def test_a_rule_reaches_bytes_whose_name_earlier_ones_linger_under(site: Rehearsal) -> None:
+    """The file of an export is gone, although what had the name before it may linger."""
+    site.says("a", site.file("one"), site.file("two", b"newer"), validator="newer")
+    site.applied()
+    upstream_has(site, "one")
+    kept = site.folder / "www" / "a" / "two"
+    assert kept.read_bytes() == b"newer"
+    with site.home.database(read_only=False) as database:
+        writer = database.writer()
+        id_ = writer.actual_state().publications["team"].id
+        long_ago = datetime(1970, 1, 2, tzinfo=UTC)
+        newer = Digest.of(b"newer")
+        gone = [
+            file
+            for file in writer.dropped_files(id_, long_ago, longest=long_ago)
+            if file.entry.digest == newer
+        ]
+        writer.set_lingering(id_, lingering=[], gone=gone)
+        record = writer.last_complete(id_)
+        assert record is not None
+        export(
+            writer,
+            site.home.store(),
+            id_,
+            record=record,
+            directory=str(site.folder / "www"),
+            now=site.now,
+        )
+    assert not kept.exists()
 
 
 def test_bytes_that_linger_are_needed(site: Rehearsal) -> None:
