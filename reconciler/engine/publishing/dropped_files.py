@@ -67,6 +67,7 @@ class _Decided:
         self._shown: dict[tuple[int, str], set[Digest]] = {}
         self._taken: dict[tuple[int, str | None], bool] = {}
         self._held: dict[tuple[int, str], Sequence[SourcedUnit]] = {}
+        self._withheld: tuple[int, Mapping[Digest, WithheldUnit]] = 0, {}
         self._refused: dict[tuple[str, frozenset[tuple[Digest, str]]], Collection[Digest]] = {}
 
     def lingers(self, file: DroppedFile) -> bool:
@@ -130,7 +131,11 @@ class _Decided:
         return self._withheld_at(current.number) if filtered.summary.units else {}
 
     def _withheld_at(self, number: int) -> Mapping[Digest, WithheldUnit]:
-        return self._session.writer.withheld(self._target.current.id, number)
+        """Return what a publication withholds, read once for all groups."""
+        if self._withheld[0] != number:
+            units = self._session.writer.withheld(self._target.current.id, number)
+            self._withheld = number, units
+        return self._withheld[1]
 
     def _then_and_now(self, before: RepositoryVersion, group: str) -> list[SourcedUnit]:
         """Return the units of a group, then and now: rules may compare them with each other."""
