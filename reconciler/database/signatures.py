@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 
 from sqlalchemy import bindparam, delete, select
 
@@ -24,8 +25,14 @@ class SignatureReads(Reading):
     """Reads of kept signatures."""
 
     def signed(self, text: Digest, signer: str) -> bytes | None:
-        """Return the page in which `signer` signed a text; None where none is kept."""
+        """Return the page in which `signer` signed a text; None where none is kept.
+
+        A damaged one is none: the text is signed anew.
+        """
         with self._reading.connect() as connection:
             values = {"text": text.raw, "signer": signer}
             body = connection.execute(_SIGNED, values).scalar()
+        try:
             return None if body is None else gzip.decompress(body)
+        except (OSError, EOFError, zlib.error):
+            return None

@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 
 from reconciler.database import Entry, GzipPage, Signature
+from reconciler.database.schema import page
 from reconciler.model import Digest
 from tests.support.databases import NOW, created_publication, database
 
@@ -33,5 +34,8 @@ def test_a_signature_is_kept_until_its_page_is_collected(tmp_path: Path) -> None
         assert writer.signed(Digest.of(b"other"), KEY) is None
         assert writer.remove_unused_pages(dry_run=False) == 0
         assert writer.signed(TEXT, KEY) == body
+        with writer._writing.begin() as connection:
+            connection.execute(page.update().values(gzip=gzip.compress(body)[:-3]))
+        assert writer.signed(TEXT, KEY) is None, "what is damaged is signed anew"
         writer.forget_pages(id_, [digest])
         assert writer.signed(TEXT, KEY) is None, "a damaged page is made again, and signed again"
