@@ -27,6 +27,7 @@ MODULES = (
     "damage",
     "delisted",
     "derived",
+    "extractable_units",
     "first_sights",
     "groups",
     "immutable_paths",
@@ -34,12 +35,14 @@ MODULES = (
     "leases",
     "lingering",
     "members",
+    "path_clashes",
     "plugins",
     "publications",
     "publishing",
     "resources",
     "runs",
     "signatures",
+    "staged_names",
     "version_counts",
     "versions",
     "withheld",
@@ -100,9 +103,12 @@ def test_every_module_with_statements_is_among_them() -> None:
     }
     elsewhere = {
         "commit_statements",
+        "extractable_units",
         "index_entries",
         "immutable_paths",
+        "path_clashes",
         "publications",
         "publishing",
+        "staged_names",
     }
     assert with_statements - {"commits"} | elsewhere | {"version_counts"} == set(MODULES)
