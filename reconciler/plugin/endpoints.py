@@ -79,7 +79,7 @@ class ReceivedRequest(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """Response of a publisher to a request.
 
-    `status`: 200 to 299, or 400 to 499. `headers`: beside those of the body.
+    `status`: 200 to 299, or 400 to 599. `headers`: beside those of the body.
     """
 
     status: int = 200

@@ -207,7 +207,12 @@ class Uploads:
             answer = await self._receiver.error_answer(
                 served.name, arrived, response.status_code, error=error
             )
-            return response if answer is None else _answer_response(answer)
+            if answer is None:
+                return response
+            told = _answer_response(answer)
+            if "retry-after" in response.headers:  # when to come back is the server's to say
+                told.headers["retry-after"] = response.headers["retry-after"]
+            return told
         logger.info(
             "`%s` received %s from `%s`",
             served.name,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import Conflict, StateFault
+from reconciler.errors import Conflict, StateFault, Unreachable
 from reconciler.serve import UploadAnswer
 from reconciler.serve.responses import STATE_FAULT
 from tests.serve.uploads_site import UploadSite
@@ -125,3 +125,11 @@ def test_a_publisher_tells_of_errors_in_words_that_clients_may_read(site: Upload
         site.receiver.told = UploadAnswer(400, b"", "text/plain", {})
         assert sent(site, "PUT", "/team/a", b"x").status == 400
         assert (fault.message, fault.hint) == words
+
+
+def test_when_to_come_back_is_the_servers_to_say(site: UploadSite) -> None:
+    site.receiver.fault = Unreachable("the disk is away", retry_after=7)
+    site.receiver.told = UploadAnswer(503, b'{"error":"later"}', "application/json", {})
+    answer = sent(site, "PUT", "/team/a", b"x")
+    assert (answer.status, answer.body) == (503, b'{"error":"later"}')
+    assert answer.headers["retry-after"] == "7"

@@ -141,9 +141,9 @@ def check_answer(answer: Any) -> None:
 def answer_problem(answer: Answer) -> str:
     """Return why an answer cannot be sent; empty if it can."""
     if type(answer.status) is not int or not (
-        200 <= answer.status < 300 or 400 <= answer.status < 500
+        200 <= answer.status < 300 or 400 <= answer.status < 600
     ):
-        return f"has the status {answer.status!r:.20}, which is none of 200 to 299, 400 to 499"
+        return f"has the status {answer.status!r:.20}, which is none of 200 to 299, 400 to 599"
     if not isinstance(answer.body, bytes):
         return "has a body that is not bytes"
     if answer.body and answer.status in _WITHOUT_BODY:
