@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from reconciler.engine import Home
-from tests.support import faulty
+from reconciler.plugin.testing import Upstream as Pages
+from tests.support import faulty, npm
 from tests.support.apt import archive, control
 from tests.support.mirror import Done, Mirror, call, resource
 from tests.support.upstream import Upstream, upstream
@@ -271,6 +272,25 @@ def test_part_of_an_apt_repository_comes_in_with_what_it_needs(tmp_path: Path) -
         "bookworm/libc6_1.0_amd64",
         "bookworm/nginx_1.22_amd64",
     ]
+
+
+def test_packages_of_a_registry_come_in_beside_our_own(tmp_path: Path) -> None:
+    pages = Pages(
+        npm.registry(
+            npm.packument(
+                "left-pad", npm.version("left-pad", "1.1.0"), npm.version("left-pad", "1.3.0")
+            ),
+            npm.packument("@example/pad", npm.version("@example/pad", "1.0.0")),
+        )
+    )
+    with pages.served():
+        mirror = example("13-npm.yaml", None, tmp_path)
+        written = mirror.manifest.read_text(encoding="utf-8")
+        mirror.declare(written.replace("https://npm.example.org/", pages.url))
+        mirror.applied()
+        assert not mirror.pending()
+    held = ["@example/pad@1.0.0", "left-pad@1.3.0"]
+    assert mirror.filenames("npm-mirror") == mirror.filenames("npm") == held
 
 
 def test_prod_takes_over_what_it_is_told_to(index: Upstream, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Tree(Options):
     required: str
     nested: Nested = Nested()
     share: float = 0.5
-    names: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
 
 
 class TreeImporter(Importer):
@@ -356,25 +356,25 @@ def test_what_is_written_wins_over_the_plugin_level_and_an_override_over_both(
     tmp_path: Path,
 ) -> None:
     registry = trees(
-        {"required": "everywhere", "names": ["a"], "own": 3}, {"depth": 5, "colour": "blue"}
+        {"required": "everywhere", "leaves": ["a"], "own": 3}, {"depth": 5, "colour": "blue"}
     )
     state = forest(
         tmp_path,
         registry,
-        "{upload: {names: [b]}}",
+        "{upload: {leaves: [b]}}",
         "publication/it.colour=green",
         publication=", depth: 1",
     )
     (source,) = state.repositories["it"].sources
-    assert (source.options.required, source.options.names, source.options.share) == (
+    assert (source.options.required, source.options.leaves, source.options.share) == (
         "everywhere",
         ("b",),
         0.5,
     )
     assert levels(source.config) == (
         {},
-        {"names": ["b"]},
-        {"required": "everywhere", "names": ["a"], "own": 3},
+        {"leaves": ["b"]},
+        {"required": "everywhere", "leaves": ["a"], "own": 3},
     )
     publication = state.publications["it"]
     assert publication.options == Nested(depth=1, colour="green"), (
@@ -389,16 +389,16 @@ def test_what_is_written_wins_over_the_plugin_level_and_an_override_over_both(
 
 
 def test_where_the_keys_of_a_source_are_written(tmp_path: Path) -> None:
-    registry = trees({"required": "everywhere", "names": ["a"]})
-    written = "{upload: {\n  names: [x,\n   b], nested: {\n  depth: 3}}}"
+    registry = trees({"required": "everywhere", "leaves": ["a"]})
+    written = "{upload: {\n  leaves: [x,\n   b], nested: {\n  depth: 3}}}"
     state = forest(tmp_path, registry, written, "repository/it.nested.colour=green")
     (source,) = state.repositories["it"].sources
     file = tmp_path / "tree.yaml"
     places = {
         (): f"{file}:4",
-        ("names",): f"{file}:5",
-        ("names", 1): f"{file}:6",
-        ("names", 2): None,
+        ("leaves",): f"{file}:5",
+        ("leaves", 1): f"{file}:6",
+        ("leaves", 2): None,
         ("nested", "depth"): f"{file}:7",
         ("nested", "colour"): "--override:1",
         ("required",): "plugin-level configuration of `tree`",
@@ -430,7 +430,7 @@ def test_where_the_rules_of_a_filter_are_written(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_the_plugin_level_is_reported_once_where_it_is_used(tmp_path: Path) -> None:
-    registry = trees({"required": "x", "names": [1], "nested": {"deph": 1}}, {"depth": object()})
+    registry = trees({"required": "x", "leaves": [1], "nested": {"deph": 1}}, {"depth": object()})
     two = "{type: tree, sources: [{upload: {}}]}"
     text = "---\n".join(HEAD.format(kind="Repository", name=name, spec=two) for name in ("a", "b"))
     (tmp_path / "m.yaml").write_text(
@@ -446,7 +446,7 @@ def test_a_fault_of_the_plugin_level_is_reported_once_where_it_is_used(tmp_path:
     )
     assert results == [
         (
-            "4:14: the plugin-level configuration of importer `tree`: `names[0]`: expects a text\n"
+            "4:14: the plugin-level configuration of importer `tree`: `leaves[0]`: expects a text\n"
             f"  hint: {where}"
         ),
         (

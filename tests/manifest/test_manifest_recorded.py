@@ -88,9 +88,9 @@ def test_everything_that_manifests_can_say_comes_back() -> None:
 
 
 def test_fractions_and_the_plugin_level_come_back(tmp_path: Path) -> None:
-    registry = trees({"required": "everywhere", "names": ["a"]}, {"depth": 5})
+    registry = trees({"required": "everywhere", "leaves": ["a"]}, {"depth": 5})
     state = forest(
-        tmp_path, registry, "{upload: {share: 0.125, names: []}}", publication=", depth: 1"
+        tmp_path, registry, "{upload: {share: 0.125, leaves: []}}", publication=", depth: 1"
     )
     again = read_recorded(records(state, tmp_path), registry)
     assert again.faults == {}
@@ -159,5 +159,5 @@ def test_a_relative_path_is_not_guessed_where_the_folder_is_not_known() -> None:
 
 def test_a_fault_of_the_plugin_level_leaves_out_everything_that_uses_it(tmp_path: Path) -> None:
     state = forest(tmp_path, trees())
-    again = read_recorded(records(state, tmp_path), trees({"names": 3}))
+    again = read_recorded(records(state, tmp_path), trees({"leaves": 3}))
     assert names(again.faults) == ["publication/it", "repository/it"]

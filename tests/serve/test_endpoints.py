@@ -117,7 +117,7 @@ def test_a_publisher_tells_of_errors_in_words_that_clients_may_read(site: Upload
     for fault, words in (
         (StateFault("cannot write to `/srv/home`", hint="see `/srv/log`"), (STATE_FAULT, None)),
         (
-            Conflict("`/srv/home/a` is there", hint="remove `/srv/home/a`"),
+            Conflict("`/srv/state/a` is there", hint="remove `/srv/state/a`"),
             ("a file of the server is there", "remove a file of the server"),
         ),
     ):

@@ -43,7 +43,7 @@ TREES = ("a", "b")
 
 
 class Lingering(msgspec.Struct, frozen=True):
-    """What lingers by itself in a tree: its digest. `until`: seconds since 1970."""
+    """A file that lingers by itself in a tree. `until`: seconds since 1970."""
 
     digest: str
     until: float
