@@ -59,6 +59,7 @@ STAGE_GROUPS = Bulk(
         "validator",
         "selection",
         "reconsider_at",
+        "offered",
         "delisted",
     ),
 )
@@ -224,7 +225,10 @@ VERSION = plain(version, "repository_id", "number", "digest", "created_at", "pro
 
 # -- what to remember of the sources
 SOURCES = replacing(source_state, "repository_id", "source", "validator", "selection")
-COMMITTED = ("repository_id", "source", "name", "validator", "selection", "reconsider_at")
+COMMITTED = (
+    *("repository_id", "source", "name", "validator", "selection", "reconsider_at"),
+    "offered",
+)
 FORGET = delete(source_group).where(
     source_group.c.repository_id == REPOSITORY,
     # Not EXISTS: every group of the sources would be looked at.
@@ -242,6 +246,7 @@ REMEMBERED = (
         stage_group.c.validator,
         stage_group.c.selection,
         stage_group.c.reconsider_at,
+        stage_group.c.offered,
     )
     .join_from(stage_group, repository_group, repository_group.c.id == stage_group.c.group_id)
     .where(stage_group.c.stage_id == STAGE, stage_group.c.remember)

@@ -364,13 +364,14 @@ class CommitWrites(Writing):
 def _group_row(stage_id: int, repository_id: int, group: StagedGroup) -> Row:
     start = (stage_id, repository_id, group.name, group.source, to_raw(group.was))
     if group.committed is None:
-        return (*start, False, None, None, None, delisted_json(group))
+        return (*start, False, None, None, None, None, delisted_json(group))
     return (
         *start,
         True,
         group.committed.validator,
         group.committed.selection.raw,
         group.committed.reconsider_at,
+        to_raw(group.committed.offered),
         delisted_json(group),
     )
 

@@ -50,6 +50,7 @@ _COMMITTED = select(
     source_group.c.validator,
     source_group.c.selection,
     source_group.c.reconsider_at,
+    source_group.c.offered,
 ).where(_OF_SOURCE)
 _COMMITTED_ONE = _COMMITTED.where(source_group.c.name == bindparam("name"))
 _CURRENT = (
@@ -121,9 +122,10 @@ class GroupReads(Reading):
                     validator,
                     digests.get(selection) or digests.setdefault(selection, Digest(selection)),
                     again,
+                    to_digest(offered),
                 )
                 for batch in rows.partitions(STREAM)
-                for name, validator, selection, again in batch
+                for name, validator, selection, again, offered in batch
             }
 
     def committed_group(self, repository_id: int, source: str, name: str) -> CommittedGroup | None:
@@ -132,7 +134,9 @@ class GroupReads(Reading):
             row = connection.execute(
                 _COMMITTED_ONE, {"repository_id": repository_id, "source": source, "name": name}
             ).one_or_none()
-            return None if row is None else CommittedGroup(row[0], row[1], Digest(row[2]), row[3])
+            if row is None:
+                return None
+            return CommittedGroup(row[0], row[1], Digest(row[2]), row[3], to_digest(row[4]))
 
     def source_due(self, repository_id: int, source: str) -> datetime | None:
         """Return the earliest time at which a group must be decided again; None for never.

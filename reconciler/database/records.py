@@ -48,12 +48,15 @@ class CommittedGroup(msgspec.Struct, frozen=True):
 
     `validator` is None when something of it failed. `selection`: digest of the options, filters and
     content-type revisions that decided; `reconsider_at`: when time alone changes a decision.
+    `offered`: digest of all units that upstream offered where every one of them was let in, else
+    None.
     """
 
     name: str
     validator: str | None
     selection: Digest
     reconsider_at: datetime | None = None
+    offered: Digest | None = None
 
 
 class ArtifactOrigin(msgspec.Struct, frozen=True):

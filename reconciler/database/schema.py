@@ -192,6 +192,9 @@ source_group = Table(
     Column("validator", Text),
     Column("selection", LargeBinary, nullable=False),
     Column("reconsider_at", Moment),
+    # Digest of all that upstream offered when all of it was let in: then what is held is what a
+    # reading would bring, and need not be read to be decided by other filters.
+    Column("offered", LargeBinary),
     PrimaryKeyConstraint("repository_id", "source", "name"),
     **_CLUSTERED,
 )
@@ -261,6 +264,7 @@ stage_group = Table(
     Column("validator", Text),
     Column("selection", LargeBinary),
     Column("reconsider_at", Moment),
+    Column("offered", LargeBinary),
     Column("delisted", Text),
     PrimaryKeyConstraint("stage_id", "group_id", "source"),
     **_CLUSTERED,

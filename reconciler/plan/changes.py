@@ -45,6 +45,7 @@ class GroupLine(msgspec.Struct, frozen=True, tag="group", tag_field="line", omit
     `was`: digest that the plan saw, None where the group did not exist. `validator`, `selection`
     and `reconsider_at` (ISO, UTC) are committed with it; `held=False`: the source no longer holds
     the group. `delisted`, `relisted`: (type, key) of what upstream no longer lists, or lists again.
+    `offered`: digest of all that upstream offers where all of it is let in.
     """
 
     name: str
@@ -56,6 +57,7 @@ class GroupLine(msgspec.Struct, frozen=True, tag="group", tag_field="line", omit
     held: bool = True
     delisted: list[tuple[str, str]] = []
     relisted: list[tuple[str, str]] = []
+    offered: LineDigest | None = None
 
 
 NO_BODY: Final = msgspec.Raw()  # the very object: msgspec leaves a default out by identity
@@ -103,7 +105,7 @@ def with_hex_digests(line: Line) -> msgspec.Struct:
     if isinstance(line, ChangeLine):
         digests = {"digest": line.digest, "before": line.before}
     else:
-        digests = {"was": line.was, "selection": line.selection}
+        digests = {"was": line.was, "selection": line.selection, "offered": line.offered}
     texts: Any = {name: digest.hex for name, digest in digests.items() if digest is not None}
     return msgspec.structs.replace(line, **texts) if texts else line
 

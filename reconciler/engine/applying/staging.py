@@ -132,7 +132,7 @@ class PendingGroup:
         if self.failed:
             return CommittedGroup(head.name, None, UNSETTLED, due)
         assert head.selection is not None, "a source holds a group under some selection"
-        return CommittedGroup(head.name, head.validator, head.selection, due)
+        return CommittedGroup(head.name, head.validator, head.selection, due, head.offered)
 
 
 def pending_groups(content: ContentChanges) -> Iterator[list[PendingGroup]]:

@@ -129,7 +129,8 @@ class FileSpool:
         """Digest of all lines in order.
 
         Validators are left out: they change with the bytes of a page, whatever its content. So is
-        what upstream no longer lists, or lists again: of itself that changes no content.
+        what upstream no longer lists, or lists again, and what it offers: of itself that changes no
+        content.
         """
         if self._digest is None:
             total = hashlib.sha256()
@@ -151,7 +152,7 @@ def _read(file: _SpoolFile, start: int, length: int) -> GroupChange:
 
 
 def _content_of(head: GroupLine) -> GroupLine:
-    return msgspec.structs.replace(head, validator=None, delisted=[], relisted=[])
+    return msgspec.structs.replace(head, validator=None, delisted=[], relisted=[], offered=None)
 
 
 def _head(row: bytes) -> GroupLine:

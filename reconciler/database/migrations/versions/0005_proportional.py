@@ -114,6 +114,8 @@ def upgrade() -> None:
         sqlite_where=withdrawn,
         postgresql_where=withdrawn,
     )
+    for table in ("source_group", "stage_group"):
+        op.add_column(table, sa.Column("offered", sa.LargeBinary(), nullable=True))
     op.add_column("resource", sa.Column("base_url", sa.Text(), nullable=True))
     op.add_column(
         "publication", sa.Column("linger", sa.Integer(), nullable=False, server_default="0")
