@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import ClassVar, Generic
+from typing import Any, ClassVar, Generic
 
 from reconciler.errors import Refused
 from reconciler.model import Group, StoredUnit, Unit
@@ -14,6 +14,7 @@ from reconciler.plugin.conduits import (
     ValidateConduit,
 )
 from reconciler.plugin.config import PluginCallConfiguration
+from reconciler.plugin.content import ActiveFilter
 from reconciler.plugin.endpoints import GroupedUnit, UploadedFile
 from reconciler.plugin.options import Metadata, Options
 from reconciler.plugin.type_arguments import Filter, Source, take_models
@@ -157,6 +158,18 @@ class Importer(Generic[Source, Filter]):
         return units
 
     @classmethod
+    def filters_need_read(cls, options: Source, filters: Sequence[ActiveFilter[Filter]]) -> bool:
+        """Return False if a group need not be read again for a change of filters alone.
+
+        That is so where `read` returns the same whatever these filters are, and `select` looks at
+        nothing of a unit that is not recorded: no URL, no digest but the sha256, no key of the
+        metadata with a leading `_` but `_firstSeen`. Groups of which upstream still offers what it
+        offered, and of which all was let in, are then decided from what is recorded. Pure; asked
+        for the filters before a change and for those after it. Default: True.
+        """
+        return True
+
+    @classmethod
     def explain(cls, subject: str) -> Iterable[str]:
         """Return the names of groups in which `explain` looks for `subject` (a file, a project).
 
@@ -168,3 +181,10 @@ class Importer(Generic[Source, Filter]):
 def low_level(importer: type[Importer]) -> bool:
     """Return True if the importer overrides `sync`: then `declare` and `read` are never called."""
     return importer.sync is not Importer.sync
+
+
+def overrides_filters_need_read(importer: type[Importer]) -> bool:
+    """Return True if recorded units of the importer may stand for what it reads."""
+    default: Any = Importer.filters_need_read
+    own: Any = importer.filters_need_read
+    return own.__func__ is not default.__func__

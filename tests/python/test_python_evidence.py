@@ -19,6 +19,7 @@ from reconciler_python.content import Distribution
 from reconciler_python.options.filter_options import FilterOptions
 from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.selecting.evidence_facts import with_evidence, with_stored_evidence
+from reconciler_python.simple_importer import PythonImporter
 from tests.support.attested import GITHUB, provenance
 from tests.support.conduits import FakeUpstream
 from tests.support.faulty import body, status
@@ -424,3 +425,23 @@ class TestEngine:
         )
         assert mirror.apply().code == 1
         assert mirror.filenames() == [built.filename]
+
+
+@pytest.mark.parametrize(
+    ("options", "filter_", "needed"),
+    [
+        ({}, {"deny": ["x"]}, False),
+        ({"include": ["x"]}, {"minAge": "7d", "yanked": "drop"}, False),
+        ({}, {"licenses": {"allow": ["MIT"]}}, True),
+        ({}, {"attestations": "required"}, True),
+        ({"filter": {"licenses": {"allow": ["MIT"]}}}, {}, True),
+        ({"include": ["x"], "dependencies": True}, {}, True),
+        ({"files": ["x-1.0.tar.gz"]}, {}, True),
+    ],
+)
+def test_pages_are_read_again_for_other_filters_where_reading_looks_further(
+    options: dict[str, Any], filter_: dict[str, Any], needed: bool
+) -> None:
+    rules = ActiveFilter("rules", FilterOptions.model_validate(filter_), "")
+    validated = SelectionOptions.model_validate(options)
+    assert PythonImporter.filters_need_read(validated, [rules]) is needed

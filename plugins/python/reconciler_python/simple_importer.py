@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, NoReturn, TypeVar
 
 from reconciler.plugin import (
     UNCHANGED,
+    ActiveFilter,
     Gone,
     Group,
     Importer,
@@ -36,7 +37,7 @@ from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.media_types import read_list, read_project
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT, Refuse, project_units
 from reconciler_python.reading.urls import shown_url
-from reconciler_python.selecting.evidence_facts import with_evidence
+from reconciler_python.selecting.evidence_facts import needs_evidence, with_evidence
 from reconciler_python.selecting.project_filter import ProjectFilter
 from reconciler_python.selecting.source_checks import selects_part
 
@@ -68,6 +69,18 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
     @classmethod
     def well_known(cls, index: str) -> str | None:
         return constant("pypi_simple", "PYPI_SIMPLE_ENDPOINT") if index == "pypi" else None
+
+    @classmethod
+    def filters_need_read(
+        cls, options: SelectionOptions, filters: Sequence[ActiveFilter[FilterOptions]]
+    ) -> bool:
+        """Return True where `read` looks for evidence, or asks for more than a page lists.
+
+        Requirements may ask for digests of other kinds, which are not recorded; and what a project
+        depends on is found out by what the filters let in.
+        """
+        asks = options.requirements or options.files or options.dependencies
+        return bool(asks) or needs_evidence(options, filters)
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:

@@ -76,6 +76,13 @@ class _Questions:
         return _with(unit, dict.fromkeys(keys, _UNASKED))
 
 
+def needs_evidence(
+    options: SelectionOptions, filters: Sequence[ActiveFilter[FilterOptions]]
+) -> bool:
+    """Return True if one of the filters, or the source's own, needs evidence."""
+    return bool(_questions([*(active.options for active in filters), options.filter]))
+
+
 async def with_evidence(
     conduit: UpstreamConduit[SelectionOptions, FilterOptions],
     group_name: str,
