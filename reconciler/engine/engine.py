@@ -22,6 +22,7 @@ from reconciler.engine.planning.planner import PlanOptions
 from reconciler.engine.planning.recorded_rules import (
     ReadRecorded,
     RuledPlan,
+    has_other_filters,
     plan_by_recorded_rules,
 )
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits, CallTimeouts, Watchdog
@@ -123,11 +124,13 @@ class Engine:
         self._first_sights.begin()
         session = self._session()
         actual = await asyncio.to_thread(session.reader.actual_state)
+        recorded = self._recorded(desired, actual)
         return await plan_by_recorded_rules(
             session,
             desired,
             actual,
-            recorded=self._recorded(desired, actual),
+            recorded=recorded,
+            former=self._former(desired, actual, recorded),
             fingerprints=fingerprints(desired, self._home.key(create=False)),
             options=options,
         )
@@ -137,6 +140,16 @@ class Engine:
         if not undeclared(desired, actual):
             return RecordedState(DesiredState(), {})
         return self._read_recorded(actual, self._registry, ())
+
+    def _former(
+        self, desired: DesiredState, actual: ActualState, recorded: RecordedState
+    ) -> DesiredState | None:
+        """Return what earlier runs recorded, where filters are others now."""
+        if not has_other_filters(desired, actual):
+            return None
+        if recorded.desired.repositories:  # read already
+            return recorded.desired
+        return self._read_recorded(actual, self._registry, ()).desired
 
     async def explain(
         self,

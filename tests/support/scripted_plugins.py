@@ -133,6 +133,7 @@ class Script:
     on_trace: Callable[[Unit], Iterable[TraceStep]] | None = None
     on_publish: Callable[[PublishConduit], None] | None = None
     replaceable: bool = True
+    filters_need_read: Callable[[Sequence[ActiveFilter]], bool] = lambda filters: True
 
     def upstream(self, name: str) -> Holdings:
         return self.upstreams.setdefault(name, Holdings())
@@ -270,6 +271,10 @@ def line_importer(script: Script, id: str = "lines") -> type[Importer]:
         @classmethod
         def metadata(cls) -> Metadata:
             return Metadata(id, "Lines", (LINE,), ">=2.0,<3")
+
+        @classmethod
+        def filters_need_read(cls, options: Options, filters: Sequence[ActiveFilter]) -> bool:
+            return script.filters_need_read(filters)
 
         async def declare(self, conduit: ReadConduit) -> AsyncIterator[Group | Unchanged]:
             script.declared.append(conduit.options.upstream)

@@ -44,6 +44,7 @@ async def make_plan(
     fingerprints: Fingerprints,
     options: PlanOptions,
     refusals: Refusals,
+    former: DesiredState | None = None,
 ) -> Plan:
     """Return what an apply would do.
 
@@ -51,11 +52,17 @@ async def make_plan(
         desired: What manifests declare, with what rules beside it (`recorded`).
         fingerprints: Keyed fingerprints of the secrets of each resource, by path in its spec.
         refusals: Of declared resources whose rules are not known.
+        former: What earlier runs recorded, where that is known.
     """
     specs = await _spec_changes(session, desired, actual, fingerprints=fingerprints)
     specs |= {ref: specs[ref].refused(*refusal) for ref, refusal in refusals.items()}
     repositories = await RepositoryPlanner(
-        session, desired, actual, changes=specs, allow_destroy=options.allow_destroy
+        session,
+        desired,
+        actual,
+        changes=specs,
+        allow_destroy=options.allow_destroy,
+        former=former,
     ).plan_all()
     publications = PublicationPlanner(
         session,

@@ -54,11 +54,13 @@ async def plan_by_recorded_rules(
     recorded: RecordedState,
     fingerprints: Fingerprints,
     options: PlanOptions,
+    former: DesiredState | None = None,
 ) -> RuledPlan:
     """Return what an apply would do, by the declared and the recorded rules.
 
     Args:
         recorded: What earlier runs recorded.
+        former: All of that, where filters are others now.
     """
     ruled = desired.beside(recorded.desired)
     removable = _removable_filters(desired, actual)
@@ -69,7 +71,13 @@ async def plan_by_recorded_rules(
             desired, actual, recorded=recorded, ruling=removable.difference(removed)
         )
         plan = await make_plan(
-            session, state, actual, fingerprints=fingerprints, options=how, refusals=refusals
+            session,
+            state,
+            actual,
+            fingerprints=fingerprints,
+            options=how,
+            refusals=refusals,
+            former=former,
         )
         return RuledPlan(plan, state)
 
@@ -85,6 +93,22 @@ async def plan_by_recorded_rules(
         if change.action is Action.DELETE and not change.refusal
     }
     return free if removable <= gone else await plan_without(removable & gone)
+
+
+def has_other_filters(desired: DesiredState, actual: ActualState) -> bool:
+    """Return True if filters, or those of a repository, are not those of the last run."""
+    recorded = {
+        ref.name: resource.spec
+        for ref, resource in actual.resources.items()
+        if ref.kind is Kind.FILTER
+    }
+    if recorded != {name: filter_.spec for name, filter_ in desired.filters.items()}:
+        return True
+    return any(
+        known.spec.get("filters") != repository.spec.get("filters")
+        for repository in desired.repositories.values()
+        if (known := actual.resources.get(repository.meta.ref)) is not None
+    )
 
 
 def _removable_filters(desired: DesiredState, actual: ActualState) -> frozenset[Ref]:

@@ -37,13 +37,19 @@ class RepositoryPlanner:
         *,
         changes: Mapping[Ref, ResourceChange],
         allow_destroy: bool,
+        former: DesiredState | None = None,
     ) -> None:
-        """`changes`: of the specifications of all resources."""
+        """
+        Args:
+            changes: Of the specifications of all resources.
+            former: What earlier runs recorded, where that is known.
+        """
         self._session = session
         self._desired = desired
         self._actual = actual
         self._spec_changes = changes
         self._allow_destroy = allow_destroy
+        self._former = former
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._pinned = _pinned_repositories(desired)
         self._tasks: dict[str, asyncio.Task[ResourceChange]] = {}
@@ -116,6 +122,7 @@ class RepositoryPlanner:
                         self._desired,
                         others=OtherRepositories(self._actual, planned),
                         allow_destroy=self._may_destroy(repository),
+                        former=self._former,
                     )
                 except ReconcilerError as error:
                     return _unresolved(error_message(error), error_hint(error))

@@ -67,12 +67,15 @@ class CommittedState:
         )
         return None if incomplete else self.source.validator
 
-    def group_validator(self, name: str) -> str | None:
-        """Return the validator under which a group still stands, by the same rules."""
+    def group_validator(self, name: str, rules_digest: Digest | None = None) -> str | None:
+        """Return the validator under which a group still stands, by the same rules.
+
+        `rules_digest`: of other rules that it may have been decided by.
+        """
         group = self.groups.get(name)
         if (
             group is None
-            or group.selection != self._rules_digest
+            or group.selection != (rules_digest or self._rules_digest)
             or group.validator in (REFUSED, WITHDRAWN, WITHDRAWN_GONE)
         ):
             return None

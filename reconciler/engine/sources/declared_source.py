@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -18,13 +19,14 @@ from reconciler.engine.sources.declarations import (
 )
 from reconciler.engine.sources.group_reading import GroupReader
 from reconciler.engine.sources.ownership import is_committed
+from reconciler.engine.sources.recorded_units import RecordedUnits, only_filters_differ
 from reconciler.engine.sources.remote_source import RemoteSource
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import MAX_TEXT, Selection
 from reconciler.engine.sources.source_failures import SourceFailure
 from reconciler.engine.sources.source_responses import BY_SOURCE, GONE, REFUSED, SourceResponse
 from reconciler.errors import NotCached, Temporary, Unreachable
-from reconciler.model import Group, Remote, Source
+from reconciler.model import Digest, Group, Remote, Source
 from reconciler.plan import GroupChange
 from reconciler.plugin import Unchanged
 from reconciler.redaction import sanitize
@@ -42,8 +44,13 @@ class DeclaredSource(RemoteSource):
         selection: Selection,
         *,
         remote: Remote,
+        former: Selection | None = None,
     ) -> None:
+        """`former`: the selection with the filters of the run before, where that is known."""
         super().__init__(resolution, source, selection, remote=remote)
+        self._former = former
+        self._recorded = self._records(None)
+        self._unread: dict[str, Group] = {}  # groups whose recorded units are to be decided
         self._reader = GroupReader(
             resolution,
             self._context,
@@ -78,21 +85,85 @@ class DeclaredSource(RemoteSource):
             await self._claim_committed()
         changed = declaration.changed
         changed.sort(key=lambda group: group.name, reverse=True)
-        self._resolution.task.expect(len(changed), 0)
-        default_validator = BY_SOURCE if conduit.validator else None
-        await self._reader.read_all(
-            changed,
-            lambda group: self._reader.read(
-                group,
-                committed_validator=self._current_validator(group.name),
-                default_validator=default_validator,
-            ),
-            self._comparer.compare,
-        )
+        self._recorded = self._usable_records()
+        await self._read_all(changed, default_validator=BY_SOURCE if conduit.validator else None)
         await self._refuse(declaration.refused)
         await self._comparer.drop(
             sorted(name for name in self._committed.groups if name not in names or name in foreign)
         )
+
+    async def _read_all(self, changed: list[Group], *, default_validator: str | None) -> None:
+        """Read and compare groups; of those of which only filters changed, what is recorded."""
+        number = len(changed)
+        self._resolution.task.expect(number, 0)
+        otherwise: list[Group] = []
+        await self._reader.read_all(
+            changed,
+            lambda group: self._ask(group, default_validator=default_validator),
+            lambda responses: self._compare(responses, otherwise),
+        )
+        if otherwise:
+            self._resolution.task.expect(number + len(otherwise), 0)
+        await self._reader.read_all(
+            otherwise,
+            lambda group: self._reader.read(
+                group, committed_validator=None, default_validator=default_validator
+            ),
+            self._comparer.compare,
+        )
+
+    def _usable_records(self) -> RecordedUnits:
+        """Return the recorded units that may stand for what upstream offers."""
+        try:
+            usable = only_filters_differ(self._resolution, self.selection, self._former)
+        except Exception as error:  # plugin code
+            raise SourceFailure(error) from error
+        return self._records(
+            self._rules_digest_with(self._former) if usable and self._former else None
+        )
+
+    def _records(self, rules_digest: Digest | None) -> RecordedUnits:
+        return RecordedUnits(
+            self._source.id, self._committed, self._remote_artifacts, rules_digest=rules_digest
+        )
+
+    async def _ask(self, group: Group, *, default_validator: str | None) -> SourceResponse:
+        """Ask upstream for a group, unless it is known that it offers what is held.
+
+        A plugin that answers that the group is unchanged says so too.
+        """
+        name = group.name
+        current = self._current_validator(name)
+        recorded = None if name in self._findings.claimed else self._recorded.validator(name)
+        if recorded is None or group.validator != recorded:
+            response = await self._reader.read(
+                group,
+                committed_validator=current or recorded,
+                default_validator=default_validator,
+            )
+            if recorded is None or not response.unchanged:
+                return response
+        self._unread[name] = group
+        return SourceResponse(
+            name, validator=group.validator or recorded, listed=group.listed, recorded=True
+        )
+
+    async def _compare(self, responses: Sequence[SourceResponse], otherwise: list[Group]) -> None:
+        """Compare groups. Add to `otherwise` those that have to be read after all."""
+        recorded = {response.name: response for response in responses if response.recorded}
+        await self._comparer.compare([each for each in responses if not each.recorded])
+        batches = BatchSizer(list(recorded))
+        while batch := batches.next():
+            members = await self._comparer.members(batch)
+            batches.record(sum(map(len, members.values())))
+            units = await self._recorded.units(members)
+            otherwise += [self._unread[name] for name in batch if name not in units]
+            await self._comparer.compare(
+                [replace(recorded[name], units=units[name]) for name in batch if name in units],
+                members,
+            )
+        for name in recorded:
+            del self._unread[name]
 
     def _mark_incomplete(self, reason: str, *, reported: bool) -> None:
         self._ownership.mark_unavailable(self._source.id)

@@ -33,7 +33,7 @@ from reconciler.engine.sources.source_responses import (
     SourceResponse,
 )
 from reconciler.errors import NotCached
-from reconciler.model import Digest, IdentifiedUnit, Source, SourceKind, Unit
+from reconciler.model import Digest, IdentifiedUnit, Source, SourceKind, Unit, group_digest
 from reconciler.plan import (
     REMOVE,
     ChangeLine,
@@ -48,6 +48,7 @@ from reconciler.plan import (
     refetch_line,
 )
 from reconciler.plugin import Decision
+from reconciler.plugin.importer import overrides_filters_need_read
 
 logger = logging.getLogger(__name__)
 
@@ -85,14 +86,24 @@ class GroupComparer:
         self._artifacts = artifacts
         self._absence = absence
         self._delistings = Delistings(resolution, source, selection)
+        self._keeps_offers = self._delistings.applies and overrides_filters_need_read(
+            resolution.importer_class
+        )
         self.incomplete = False
 
-    async def compare(self, responses: Sequence[SourceResponse]) -> None:
-        """Bring what some groups hold now into the findings."""
+    async def compare(
+        self,
+        responses: Sequence[SourceResponse],
+        known: Mapping[str, list[GroupMember]] | None = None,
+    ) -> None:
+        """Bring what some groups hold now into the findings.
+
+        `known`: what the latest version holds in all of these groups, if that was read already.
+        """
         changed = [response for response in responses if not response.unchanged]
         names = [response.name for response in changed if response.failure is None]
         absent = [response.name for response in changed if is_failed_absence(response)]
-        members = await self.members([*names, *absent])
+        members = await self.members([*names, *absent]) if known is None else known
         await self._delistings.load(names)
         compared = []
         for response in changed:
@@ -236,7 +247,8 @@ class GroupComparer:
         if response.gone and not lines and self._is_recorded_as_gone(head):
             return []
         logger.debug("%s: group `%s` read, changes: %d", self._source.id, name, len(lines))
-        return [GroupComparison(GroupChange(head, lines), selected.wanted)]
+        fetched = () if response.recorded else selected.wanted
+        return [GroupComparison(GroupChange(head, lines), fetched)]
 
     def _is_taken_away(self, response: SourceResponse, members: Sequence[GroupMember]) -> bool:
         """Return True if upstream took away a group that the manifest names, and it has to stay.
@@ -414,6 +426,10 @@ class GroupComparer:
             selection=self._rules_digest,
             reconsider_at=due.isoformat() if due else None,
         )
+        if self._keeps_offers and head.validator is not None and _is_all_in(response, selected):
+            head = msgspec.structs.replace(
+                head, offered=group_digest(unit.digest for unit in selected.wanted)
+            )
         complete = not (self.incomplete or response.incomplete)
         return self._delistings.noted(head, members, response, complete=complete)
 
@@ -458,6 +474,16 @@ def droppable(
     for name, group in committed.items():
         if name not in but and (group is None or group.validator not in skipped):
             yield name
+
+
+def _is_all_in(response: SourceResponse, selected: Selected) -> bool:
+    """Return True if upstream offers nothing but what is let in, each with its digests."""
+    return (
+        bool(response.units)
+        and len(selected.wanted) == len(response.units)
+        and not (response.kept_out or response.gone or response.incomplete or selected.refusals)
+        and all(artifact.sha256 for unit in response.units for artifact in unit.artifacts)
+    )
 
 
 def _key(unit: IdentifiedUnit) -> Key:

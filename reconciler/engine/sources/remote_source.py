@@ -6,7 +6,7 @@ from functools import partial
 
 from reconciler.engine.plugin_calls.plugin_settings import settings_digest
 from reconciler.engine.plugin_calls.upstream_conduits import SourceContext
-from reconciler.engine.sources.outcome_keys import under_remote_keys
+from reconciler.engine.sources.outcome_keys import under_remote_keys, under_repository_keys
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_artifacts import RemoteArtifacts
@@ -28,6 +28,8 @@ class RemoteSource(SourceResolver):
         session = resolution.session
         with session.call_timeouts.named(resolution.call("well_known")):
             url = session.remotes.url(remote)
+        self._remote = remote
+        self._remote_artifacts = RemoteArtifacts(session, remote)
         super().__init__(
             resolution,
             source,
@@ -39,7 +41,7 @@ class RemoteSource(SourceResolver):
                 revision=resolution.importer_class.revision,
                 settings=settings_digest(source.config, source.options),
             ),
-            artifacts=RemoteArtifacts(session, remote),
+            artifacts=self._remote_artifacts,
         )
         self._context = SourceContext(
             url,
@@ -55,6 +57,17 @@ class RemoteSource(SourceResolver):
             resolution.findings.scratchpads,
             resolution.owner,
         )
+
+    def _rules_digest_with(self, selection: Selection) -> Digest:
+        """Return what the digest of rules would be with another selection."""
+        rules = _remote_rules_digest(
+            self._context.url,
+            selection,
+            self._remote,
+            revision=self._resolution.importer_class.revision,
+            settings=settings_digest(self._source.config, self._source.options),
+        )
+        return under_repository_keys(rules, self._resolution.repository)
 
     async def run(self) -> None:
         try:

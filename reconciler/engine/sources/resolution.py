@@ -46,8 +46,14 @@ async def resolve(
     *,
     others: OtherRepositories,
     allow_destroy: bool = False,
+    former: DesiredState | None = None,
 ) -> ContentChanges:
-    """Return the content changes of one repository. `allow_destroy`: as of `start`."""
+    """Return the content changes of one repository.
+
+    Args:
+        allow_destroy: As of `start`.
+        former: What earlier runs recorded, where that is known.
+    """
     resolution = RepositoryResolution.start(
         session, repository, others.actual, allow_destroy=allow_destroy
     )
@@ -55,7 +61,8 @@ async def resolve(
         await reserve_uploads(resolution)
         for source in repository.sources:
             if source.kind is not SourceKind.UPLOAD:
-                await make_resolver(resolution, source, desired, others=others).run()
+                resolver = make_resolver(resolution, source, desired, others=others, former=former)
+                await resolver.run()
         await _drop_undeclared_sources(resolution, desired)
     finally:
         resolution.task.done()
@@ -69,8 +76,9 @@ def make_resolver(
     desired: DesiredState,
     *,
     others: OtherRepositories,
+    former: DesiredState | None = None,
 ) -> SourceResolver:
-    """Return the resolver of a remote or of another repository."""
+    """Return the resolver of a remote or of another repository. `former`: as of `resolve`."""
     selection = _selection(resolution, source, desired)
     match source.kind:
         case SourceKind.REPOSITORY:
@@ -90,8 +98,11 @@ def make_resolver(
                 ),
             )
         case SourceKind.REMOTE:
-            kind = RecordedSource if low_level(resolution.importer_class) else DeclaredSource
-            return kind(resolution, source, selection, remote=desired.remotes[source.name])
+            remote = desired.remotes[source.name]
+            if low_level(resolution.importer_class):
+                return RecordedSource(resolution, source, selection, remote=remote)
+            before = None if former is None else _former_selection(resolution, source, former)
+            return DeclaredSource(resolution, source, selection, remote=remote, former=before)
         case SourceKind.UPLOAD:
             raise ValueError("uploads have no upstream to resolve")
         case _:
@@ -198,6 +209,25 @@ def _selection(
         resolution.plugin,
         options=source.options if source else None,
         filters=desired.filters_of(resolution.repository),
+        now=resolution.session.now,
+    )
+
+
+def _former_selection(
+    resolution: RepositoryResolution, source: Source, former: DesiredState
+) -> Selection | None:
+    """Return the selection of a source as it is declared, with the filters of the run before.
+
+    None where these are not recorded.
+    """
+    recorded = former.repositories.get(resolution.repository.meta.name)
+    if recorded is None or not former.filters.keys() >= set(recorded.filters):
+        return None
+    return Selection.of(
+        resolution.session,
+        resolution.plugin,
+        options=source.options,
+        filters=former.filters_of(recorded),
         now=resolution.session.now,
     )
 

@@ -110,6 +110,11 @@ class Selection:
         """The filters in force, sorted by name."""
         return tuple(sorted(self._filters, key=lambda filter_: filter_.name))
 
+    @property
+    def options(self) -> Any:
+        """The options of the source."""
+        return self._options
+
     def is_main(self, type: str) -> bool:
         """Return True for a type of content, False for one that only stands beside another."""
         content_type = self._types.get(type)

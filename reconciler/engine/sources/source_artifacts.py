@@ -95,6 +95,19 @@ class RemoteArtifacts(SourceArtifacts):
             [group for group in compared if committed.has_other_rules(group.name)]
         )
 
+    async def groups_not_stored(self, groups: Mapping[str, Sequence[Unit]]) -> set[str]:
+        """Return the names of groups of which the store lacks bytes that should not be upstream."""
+        if self._on_demand:
+            return set()
+        stored = await self._stored(
+            artifact for units in groups.values() for unit in units for artifact in unit.artifacts
+        )
+        return {
+            name
+            for name, units in groups.items()
+            if any(artifact_digest(part) not in stored for unit in units for part in unit.artifacts)
+        }
+
     async def with_downloads(self, changes: Sequence[GroupChange]) -> Sequence[GroupChange]:
         if self._on_demand:
             return changes

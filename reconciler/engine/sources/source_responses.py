@@ -31,6 +31,8 @@ class SourceResponse:
         refused: Why nothing of the group may come in; this source was not asked.
         incomplete: Why the importer could not find out all of it: nothing leaves.
         reconsider_at: When what is kept out may come in by itself.
+        recorded: The units are those that are recorded: upstream offers the same, and where their
+            bytes are has not changed.
     """
 
     name: str
@@ -47,6 +49,7 @@ class SourceResponse:
     refused: str = ""
     reconsider_at: datetime | None = None
     incomplete: str = ""
+    recorded: bool = False
 
     @property
     def has_name(self) -> bool:
@@ -56,7 +59,10 @@ class SourceResponse:
 
 @dataclass(frozen=True, slots=True)
 class GroupComparison:
-    """One group beside the latest version. `wanted`: all that the source lets in."""
+    """One group beside the latest version.
+
+    `wanted`: all that the source lets in; empty where no bytes can have yet to be fetched.
+    """
 
     change: GroupChange
     wanted: Sequence[IdentifiedUnit] = ()
