@@ -163,9 +163,10 @@ class Importer(Generic[Source, Filter]):
 
         That is so where `read` returns the same whatever these filters are, and `select` looks at
         nothing of a unit that is not recorded: no URL, no digest but the sha256, no key of the
-        metadata with a leading `_` but `_firstSeen`. Groups of which upstream still offers what it
-        offered, and of which all was let in, are then decided from what is recorded. Pure; asked
-        for the filters before a change and for those after it. Default: True.
+        metadata with a leading `_` but `_firstSeen`, nor the order of units. Groups of which
+        upstream still offers what it offered, and of which all was let in, are then decided from
+        what is recorded. Pure; asked for the filters before a change and for those after it.
+        Default: True.
         """
         return True
 

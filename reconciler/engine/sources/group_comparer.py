@@ -17,7 +17,7 @@ from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.committed_state import CommittedState
 from reconciler.engine.sources.delistings import Delistings
 from reconciler.engine.sources.group_refusals import nothing_passes
-from reconciler.engine.sources.members import digest_of, members_of
+from reconciler.engine.sources.members import digest_of, is_as_recorded, members_of
 from reconciler.engine.sources.missing_groups import (
     is_failed_absence,
     required_taken_away,
@@ -477,12 +477,12 @@ def droppable(
 
 
 def _is_all_in(response: SourceResponse, selected: Selected) -> bool:
-    """Return True if upstream offers nothing but what is let in, each with its digests."""
+    """Return True if upstream offers nothing but what is let in, all of it as it is recorded."""
     return (
         bool(response.units)
         and len(selected.wanted) == len(response.units)
         and not (response.kept_out or response.gone or response.incomplete or selected.refusals)
-        and all(artifact.sha256 for unit in response.units for artifact in unit.artifacts)
+        and all(is_as_recorded(unit) for unit in response.units)
     )
 
 

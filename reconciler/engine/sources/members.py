@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from reconciler.database import Reader
 from reconciler.model import (
@@ -42,6 +43,14 @@ def declared_unit(unit: StoredUnit) -> Unit:
         unit.metadata,
         [Artifact(artifact.path, artifact.sha256, artifact.size) for artifact in unit.artifacts],
     )
+
+
+def is_as_recorded(unit: Unit) -> bool:
+    """Return True if a declared unit has its artifacts as a record has: digests, in path order."""
+    artifacts = unit.artifacts
+    if not all(artifact.sha256 for artifact in artifacts):
+        return False
+    return all(before.path <= after.path for before, after in pairwise(artifacts))
 
 
 def digest_of(members: Iterable[GroupMember]) -> Digest | None:
