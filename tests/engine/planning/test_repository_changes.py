@@ -52,6 +52,7 @@ class Resolutions:
         *,
         others: Any,
         allow_destroy: bool,
+        former: Any,
     ) -> ContentChanges:
         name = repository.meta.name
         await asyncio.sleep(0)
