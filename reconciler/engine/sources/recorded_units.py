@@ -77,7 +77,7 @@ def only_filters_differ(
     if former is None or former.digest == selection.digest:
         return False
     with resolution.session.call_timeouts.named(resolution.call("filters_need_read")):
-        return not any(
-            resolution.importer_class.filters_need_read(selection.options, each.filters)
+        return all(
+            resolution.importer_class.filters_need_read(selection.options, each.filters) is False
             for each in (selection, former)
         )

@@ -114,6 +114,23 @@ def test_filters_that_reading_depends_on_have_it_read(which: str, site: Rehearsa
     assert asked(site) == ["up/a", "up/b"]
 
 
+def test_only_a_plain_no_spares_the_reading(site: Rehearsal) -> None:
+    nothing: Any = None
+    site.script.filters_need_read = lambda filters: nothing
+    declare(site, "deny: [two]")
+    assert asked(site) == ["up/a", "up/b"]
+
+
+def test_a_plugin_that_cannot_say_it_is_a_failure_of_its_source(site: Rehearsal) -> None:
+    def broken(filters: Sequence[ActiveFilter]) -> bool:
+        raise ZeroDivisionError("oops")
+
+    site.script.filters_need_read = broken
+    declare(site, "deny: [two]")
+    assert "oops" in site.failed()
+    assert site.held() == ["a/one", "a/two", "b/three"]
+
+
 @pytest.mark.parametrize("changed", ["options", "policy", "repository"])
 def test_anything_else_that_changed_has_it_read(changed: str, site: Rehearsal) -> None:
     skip = "remote: {name: up, skip: [one]}" if changed == "options" else "remote: {name: up}"
