@@ -380,7 +380,7 @@ def test_uploads_of_files_stand_beside_another_source_and_replace_nothing_of_it(
 def provide_secrets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the manifest refers to, where it refers to it."""
     authority = Path(__file__).parents[1] / "support" / "localhost.pem"
-    monkeypatch.setenv("INDEX_USER", "mirror")
+    monkeypatch.setenv("INDEX_USER", "user-of-the-index")
     for path, content in (
         ("secrets/index", b"open sesame\n"),
         ("certs/ca.pem", authority.read_bytes()),
