@@ -193,7 +193,7 @@ def test_the_private_index_gets_credentials_that_nothing_else_sees(
     provide_secrets(tmp_path, monkeypatch)
     said = mirror.applied()
     assert mirror.filenames("private") == ["acme_tools-1.0-py3-none-any.whl"]
-    expected = "Basic " + b64encode(b"mirror:open sesame").decode()
+    expected = "Basic " + b64encode(b"user-of-the-index:open sesame").decode()
     assert {request.headers.get("authorization") for request in index.requests} == {expected}
     assert {request.headers.get("x-team") for request in index.requests} == {"data"}
     assert "open sesame" not in said
