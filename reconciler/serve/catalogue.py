@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-import zlib
 from collections.abc import Callable, Coroutine, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,12 +23,11 @@ from time import monotonic
 from typing import Any, BinaryIO, TypeVar
 
 from reconciler.database.generation import NO_MARK, Mark
+from reconciler.database.page_bodies import page_body, present
 from reconciler.database.records import ServedPublication
-from reconciler.errors import StateFault
 from reconciler.model import (
     SMALL_BODY,
     ChunkedBody,
-    Digest,
     read_body,
     safe_path,
     with_base_url,
@@ -328,24 +326,11 @@ class Catalogue:
 
     def _read_page(self, representation: Representation) -> bytes:
         entry = representation.entry
-        packed = self._publications.pages([entry.digest]).get(entry.digest)
-        if packed is None:
-            raise StateFault(
-                f"the page `{entry.path}` ({entry.digest.short}) is missing from the database",
-                hint="`reconciler repair` renders it anew",
-            )
+        packed = present(entry, self._publications.pages([entry.digest]).get(entry.digest))
         address = representation.address
         if address is None and representation.gzip and (entry.size or 0) > AT_ONCE:
             return packed  # its checksum is the client's to compare
-        try:
-            body = gzip.decompress(packed)
-        except (OSError, EOFError, zlib.error):
-            body = b""
-        if Digest.of(body) != entry.digest:
-            raise StateFault(
-                f"the page `{entry.path}` ({entry.digest.short}) is damaged in the database",
-                hint="`reconciler repair` renders it anew",
-            )
+        body = page_body(entry, packed)
         if address is not None:
             body = with_base_url(body, address)
             return gzip.compress(body, ADDRESSED_LEVEL, mtime=0) if representation.gzip else body

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from reconciler.database import Entry, Reader
+from reconciler.database.page_bodies import page_body, present
 from reconciler.engine.publishing.linked_copies import write_new
 from reconciler.engine.transfer.stored_bytes import DamagedBytes, check_sizes
 from reconciler.errors import ReconcilerError, StateFault
@@ -81,17 +82,18 @@ class TreeWriter:
                 with path.open("wb") as file:
                     file.writelines(read_body(chunked[entry.digest], self.reader.chunks))
                 continue
-            body, packed = self._bodies(entry, bodies[entry.digest])
+            body, packed = self._bodies(entry, bodies.get(entry.digest))
             write_new(path, body)
             if compressed and _is_folder_index(entry):
                 write_new(_compressed(path), packed)
 
-    def _bodies(self, entry: Entry, packed: bytes) -> tuple[bytes, bytes]:
+    def _bodies(self, entry: Entry, packed: bytes | None) -> tuple[bytes, bytes]:
         """Return the body of a page as clients of a tree get it, and compressed.
 
-        Raises StateFault where it says an address and none is declared.
+        Raises StateFault where it is missing or damaged, or says an address and none is declared.
         """
-        body = gzip.decompress(packed)
+        packed = present(entry, packed)
+        body = page_body(entry, packed)
         if not entry.addressed:
             return body, packed
         if not self.base_url:
