@@ -6,6 +6,8 @@ conduits, units. Must never know: any packaging format, SQL, manifests, the engi
 
 from reconciler.errors import (
     Conflict,
+    Denied,
+    DigestMismatch,
     Gone,
     Malformed,
     NotCached,
@@ -13,6 +15,7 @@ from reconciler.errors import (
     ReconcilerError,
     Refused,
     Stale,
+    Temporary,
     Unreachable,
     Withdrawn,
 )
@@ -86,6 +89,8 @@ __all__ = [
     "ContentType",
     "CopyConduit",
     "Decision",
+    "Denied",
+    "DigestMismatch",
     "Duration",
     "Endpoint",
     "Gone",
@@ -131,6 +136,7 @@ __all__ = [
     "StoredUnit",
     "Summary",
     "SyncConduit",
+    "Temporary",
     "TraceStep",
     "Unchanged",
     "Unit",

@@ -21,10 +21,11 @@ KNOWS = {
     "options": WORDS | {"evidence", "requirements"},
     "selecting": KEYS,
     "dependencies": KEYS | {"selecting"},
-    "publishing": READING,
+    "uploads": READING | {"options"},
+    "publishing": READING | {"uploads"},
     "content": KEYS | {"selecting", "dependencies"},
     "constants": frozenset[str](),
-    "simple_importer": KEYS | {"selecting", "dependencies", "constants"},
+    "simple_importer": KEYS | {"selecting", "dependencies", "constants", "uploads"},
     "": frozenset({"content", "simple_importer", "publishing"}),
 }
 

@@ -18,6 +18,7 @@ from tests.support import faulty, npm
 from tests.support.apt import archive, control
 from tests.support.mirror import Done, Mirror, call, resource
 from tests.support.upstream import Upstream, upstream
+from tests.support.wheels import build_wheel
 
 NGINX = control("nginx", "1.22", Depends="libc6 (>= 1)")
 NEW = control("nginx", "1.24", Depends="libc6")
@@ -346,6 +347,20 @@ def test_what_is_uploaded_is_served_at_once_and_can_be_removed(
     [_, first] = ask("history", "repository/reports", "-o", "json").document
     assert "@" in first["provenance"]["principal"]
     assert first["provenance"]["principal"] in ask("history", "repository/reports").out
+
+
+def test_own_packages_are_uploaded_and_checked(tmp_path: Path) -> None:
+    mirror = example("10-own-packages.yaml", None, tmp_path)
+    mirror.applied()
+    built, later = build_wheel("acme-app", "1.0"), "acme_app-1.1-py3-none-any.whl"
+    for name in (built.filename, later):
+        (tmp_path / name).write_bytes(built.content)
+    at = ("--home", str(mirror.home.root))
+    taken = call(["upload", "own", str(tmp_path / built.filename), *at])
+    assert taken.out == f"{built.filename}: version 1 holds `acme-app/{built.filename}`\n"
+    refused = call(["upload", "own", str(tmp_path / later), *at])
+    assert (refused.code, "holds `acme_app-1.0.dist-info`" in refused.err) == (1, True)
+    assert not mirror.pending(), "an apply leaves uploads alone"
 
 
 def test_uploads_of_files_stand_beside_another_source_and_replace_nothing_of_it(

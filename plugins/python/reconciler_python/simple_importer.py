@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, NoReturn, TypeVar
 
@@ -12,13 +12,17 @@ from reconciler.plugin import (
     ActiveFilter,
     Gone,
     Group,
+    GroupedUnit,
     Importer,
     Malformed,
     Metadata,
     Page,
+    PluginCallConfiguration,
     Refused,
     Unchanged,
     Unit,
+    UploadConduit,
+    UploadedFile,
     Withdrawn,
 )
 from reconciler_python.constants import constant
@@ -40,6 +44,7 @@ from reconciler_python.reading.urls import shown_url
 from reconciler_python.selecting.evidence_facts import needs_evidence, with_evidence
 from reconciler_python.selecting.project_filter import ProjectFilter
 from reconciler_python.selecting.source_checks import selects_part
+from reconciler_python.uploads.uploaded_files import received_units
 
 T = TypeVar("T")
 
@@ -86,6 +91,16 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
     def explain(cls, subject: str) -> Iterable[str]:
         """Return the projects that a filename may mean; else the project that the subject names."""
         return projects_of(subject)
+
+    def upload(  # noqa: PLR0917  # plugin API 1.x
+        self,
+        conduit: UploadConduit[SelectionOptions],
+        file: UploadedFile,
+        fields: Mapping[str, str],
+        config: PluginCallConfiguration,
+    ) -> Iterable[GroupedUnit]:
+        """Take a wheel or a source distribution. Raises Refused and Conflict, each with a code."""
+        return received_units(conduit, file, fields)
 
     async def declare(self, conduit: Conduit) -> AsyncIterator[Group | Unchanged]:
         """Yield the projects that the keys name, without asking for the list of all.

@@ -9,12 +9,15 @@ files/<project>/<sha256>/<filename>.provenance  its provenance object (PEP 740),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal
 
 from pydantic import Field
 
 from reconciler.plugin import (
+    GENERIC_UPLOAD,
+    Answer,
+    GroupedUnit,
     Metadata,
     MissingConduit,
     Options,
@@ -22,6 +25,10 @@ from reconciler.plugin import (
     PluginCallConfiguration,
     PublishConduit,
     Publisher,
+    ReceiveConduit,
+    Received,
+    ReceivedRequest,
+    ReconcilerError,
     Redirect,
     StoredUnit,
 )
@@ -35,6 +42,7 @@ from reconciler_python.publishing.rendering import (
 from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT, is_variants_index
+from reconciler_python.uploads.legacy_api import ENDPOINTS, error_answer, is_legacy, received
 
 # PEP 691: `latest` may be asked for, and is answered with what it really is.
 _LATEST_JSON: Final = "application/vnd.pypi.simple.latest+json"
@@ -63,6 +71,7 @@ class PythonPublisher(Publisher[PublicationOptions]):
     """Publishes a simple index. The result depends on the version and the options alone."""
 
     revision = 2
+    endpoints = (GENERIC_UPLOAD, *ENDPOINTS)
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -83,6 +92,19 @@ class PythonPublisher(Publisher[PublicationOptions]):
     def needs_first_seen(cls, options: PublicationOptions) -> Callable[[StoredUnit], bool] | None:
         """Return what tells files without an upload time, where pages show their first sights."""
         return is_undated if options.unknown_upload_time == "firstSeen" else None
+
+    def receive(
+        self, conduit: ReceiveConduit[PublicationOptions], request: ReceivedRequest
+    ) -> Received | Iterable[GroupedUnit]:
+        if is_legacy(request):
+            return received(conduit, request)
+        return super().receive(conduit, request)
+
+    @classmethod
+    def error_answer(
+        cls, request: ReceivedRequest, status: int, error: ReconcilerError
+    ) -> Answer | None:
+        return error_answer(request, status, error) if is_legacy(request) else None
 
     @classmethod
     def missing(cls, conduit: MissingConduit, path: str) -> Redirect | None:

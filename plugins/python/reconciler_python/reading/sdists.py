@@ -11,7 +11,7 @@ import lzma
 import re
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, Final, Protocol
 
 from reconciler_python.reading.archives import UnreadableArchive, zip_member
@@ -27,7 +27,7 @@ _MEMORY: Final = 256 * 1024 * 1024  # bytes that unpacking xz may need; `xz -9` 
 _BLOCK: Final = 512
 
 _PKG_INFO = re.compile(r"(?:\./)*[^/]+/PKG-INFO")
-_PATH = re.compile(rb"[0-9]+ path=([^\n]*)\n")
+_RECORD = re.compile(rb"[0-9]+ ([^=\n]+)=([^\n]*)\n")
 _LONG_NAME, _LONG_LINK, _EXTENDED, _GLOBAL = b"L", b"K", b"x", b"g"
 
 
@@ -41,15 +41,54 @@ def sdist_metadata(sdist: BinaryIO, filename: str) -> bytes | None:
         return zip_member(sdist, b"/PKG-INFO", lambda top: b"/" not in top.removeprefix(b"./"))
     if filename.endswith(".tar.Z"):
         return None
-    return _pkg_info(_Unpacked(sdist, filename))
+    return _pkg_info(Unpacked(sdist, filename))
 
 
-def _pkg_info(tar: _Unpacked) -> bytes | None:
-    longer = ""
+def _pkg_info(tar: Unpacked) -> bytes | None:
+    for member in tar_members(tar):
+        if member.is_file and _PKG_INFO.fullmatch(member.path):
+            return member.body(_LARGEST)
+    return None
+
+
+class TarMember:
+    """A member of a tar; its body can be read until the next one is asked for.
+
+    `path` and `link`: as written, hostile. `extended`: further records of POSIX headers.
+    """
+
+    def __init__(self, entry: tarfile.TarInfo, extended: Mapping[str, str], tar: Unpacked) -> None:
+        self.path = extended.get("path") or entry.name
+        self.link = extended.get("linkpath") or entry.linkname
+        self.extended = extended
+        self.entry = entry
+        self._tar = tar
+        self._is_read = False
+
+    @property
+    def is_file(self) -> bool:
+        return self.entry.isreg()
+
+    def body(self, limit: int) -> bytes:
+        """Return the bytes of a file. Raises UnreadableArchive for more than `limit`."""
+        self._is_read = True
+        return _payload(self._tar, self.entry.size, limit)
+
+    def skip(self) -> None:
+        """Pass over the body, unless it was read."""
+        kind = self.entry.type
+        has_body = self.is_file or kind == _GLOBAL or kind not in tarfile.SUPPORTED_TYPES
+        if has_body and not self._is_read:
+            self._tar.skip(_padded(self.entry.size))
+
+
+def tar_members(tar: Unpacked) -> Iterator[TarMember]:
+    """Yield the members of a tar, in its order. Raises UnreadableArchive."""
+    extended: dict[str, str] = {}
     for _ in range(_MEMBERS):
         head = tar.read(_BLOCK)
         if len(head) < _BLOCK or not any(head):
-            return None
+            return
         try:
             entry = tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError, OverflowError) as error:
@@ -57,17 +96,16 @@ def _pkg_info(tar: _Unpacked) -> bytes | None:
         if entry.size < 0:
             raise UnreadableArchive("it is no tar archive: a member has a negative size")
         if entry.type in (_LONG_NAME, _LONG_LINK, _EXTENDED):
-            longer = _long_name(entry.type, _payload(tar, entry.size, _LONGEST)) or longer
+            extended |= _records(entry.type, _payload(tar, entry.size, _LONGEST))
             continue
-        path, longer = longer or entry.name, ""
-        if entry.isreg() and _PKG_INFO.fullmatch(path):
-            return _payload(tar, entry.size, _LARGEST)
-        if entry.isreg() or entry.type == _GLOBAL or entry.type not in tarfile.SUPPORTED_TYPES:
-            tar.skip(_padded(entry.size))
+        member = TarMember(entry, extended, tar)
+        extended = {}
+        yield member
+        member.skip()
     raise UnreadableArchive(f"no PKG-INFO is among its first {_MEMBERS:,} members")
 
 
-def _payload(tar: _Unpacked, size: int, limit: int) -> bytes:
+def _payload(tar: Unpacked, size: int, limit: int) -> bytes:
     if size > limit:
         raise UnreadableArchive(f"a header or its PKG-INFO has {size:,} bytes")
     body = tar.read(_padded(size))
@@ -80,40 +118,41 @@ def _padded(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-def _long_name(kind: bytes, payload: bytes) -> str:
-    """Return the long name of the member that follows; empty where only its link is long.
+def _records(kind: bytes, payload: bytes) -> dict[str, str]:
+    """Return what a header says of the member that follows.
 
-    GNU's is the payload, POSIX's a record of `length key=value`.
+    GNU's is a long name or a long link, POSIX's are records of `length key=value`.
     """
-    if kind == _LONG_LINK:
-        return ""
     if kind == _EXTENDED:
-        match = _PATH.search(payload)
-        return match[1].decode("utf-8", "surrogateescape") if match else ""
-    return payload.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+        return {
+            match[1].decode("utf-8", "replace"): match[2].decode("utf-8", "surrogateescape")
+            for match in _RECORD.finditer(payload)
+        }
+    text = payload.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    return {"path" if kind == _LONG_NAME else "linkpath": text}
 
 
-class _Unpacked:
+class Unpacked:
     """The bytes of a tar with any compression, up to a limit.
 
     Unpacks as much as is read, and no more. `gzip`, `bz2` and `lzma` have files of their own for
     that, which bound neither the members of a file nor the memory that its header asks for.
     """
 
-    def __init__(self, packed: BinaryIO, filename: str) -> None:
+    def __init__(self, packed: BinaryIO, filename: str, *, limit: int = 0) -> None:
         self._packed = packed
         self._new = _decompressor(filename)
         self._stream = self._new() if self._new is not None else None
         self._streams = 1
         self._data = b""
         self._begun = False
-        self._left = _UNPACKED
+        self._limit = self._left = limit or _UNPACKED
 
     def read(self, size: int) -> bytes:
         """Return `size` bytes, less only at the end. Raises UnreadableArchive."""
         self._left -= size
         if self._left < 0:
-            raise UnreadableArchive(f"no PKG-INFO is among its first {_UNPACKED >> 20} MiB")
+            raise UnreadableArchive(f"no PKG-INFO is among its first {self._limit >> 20} MiB")
         if self._stream is None:
             return self._packed.read(size)
         parts = []

@@ -1,0 +1,51 @@
+"""R8: twine, uv and the command line upload, and pip installs what they sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.clients import ended, pip_installs, program, run, served
+from tests.support.mirror import Mirror, call
+from tests.support.source import ROOT
+from tests.support.wheels import Built, build_sdist, build_wheel
+
+TOKEN = "t0ken-of-the-own-index"
+
+
+def written(folder: Path, *files: Built) -> list[str]:
+    folder.mkdir(exist_ok=True)
+    paths = [folder / file.filename for file in files]
+    for path, file in zip(paths, files, strict=True):
+        path.write_bytes(file.content)
+    return [str(path) for path in paths]
+
+
+def test_r8_twine_and_uv_publish_and_pip_installs_at_once(tmp_path: Path) -> None:
+    text = (ROOT / "manifests/10-own-packages.yaml").read_text(encoding="utf-8")
+    mirror = Mirror(tmp_path, text)
+    mirror.applied()
+    wheel, sdist = build_wheel("acme-app", "1.0"), build_sdist("acme-app", "1.0")
+    dist = written(tmp_path / "dist", wheel, sdist)
+    changed = written(tmp_path / "changed", build_wheel("acme-app", "1.0", padding=b"x"))
+    with served(mirror.home.root, OWN_TOKEN=TOKEN) as url:
+        legacy, index = f"{url}own/legacy/", f"{url}own/simple/"
+        twine = [program("twine"), "upload", "--non-interactive", "--disable-progress-bar"]
+        twine += ["--repository-url", legacy, "-u", "__token__", "-p", TOKEN]
+        uv = [program("uv"), "publish", "--publish-url", legacy, "--token", TOKEN]
+        run([*twine, *dist], tmp_path)
+        pip_installs(index, tmp_path, "acme-app")
+        assert (tmp_path / "pip/acme_app.py").read_text() == 'VERSION = "1.0"\n'
+        assert "already exists" not in run([*uv, *dist], tmp_path), "the same again is fine"
+        assert "skipping" in run([*uv, "--check-url", index, *dist], tmp_path)
+        code, told = ended([*uv, *changed], tmp_path)
+        assert code != 0
+        assert "409 Conflict" in told
+        assert "already exists" in told
+        code, told = ended([*uv[:-1], "another", *changed], tmp_path)
+        assert code != 0
+        assert "401 Unauthorized" in told
+    mirror.applied()
+    home = ["--home", str(mirror.home.root)]
+    assert not mirror.pending(), "an apply leaves uploads alone"
+    history = call(["history", "repository/own", "-o", "json", *home]).document
+    assert [(each["number"], each["added"]) for each in history] == [(2, 1), (1, 1)]
