@@ -33,16 +33,22 @@ def command(
     New publications appear by themselves.
     """
     import asyncio
+    from datetime import UTC, datetime
     from functools import partial
 
     from reconciler.cli.serve_adapter import application
+    from reconciler.engine.access.authentication import locked_out
     from reconciler.serve import serve
 
     proxies = _networks(trusted_proxy or [])
     # opened once for writing: a server that starts before the first apply has a database to watch
     service = settings.service(home, lock_timeout)
-    for problem in service.unauthenticated_uploaders():
+    publications = service.desired().publications.values()
+    for problem in locked_out(publications, datetime.now(UTC)):
         output.warning(problem, "the server sees the environment that it was started in")
+    names = sorted(each.meta.name for each in publications if each.readers is None)
+    if names and not _is_loopback(host):
+        output.note(f"every client of {host} may read: {', '.join(names)}")
     for fault in service.unusable_resources():
         output.warning(fault.message, fault.hint)
     asyncio.run(service.close())
@@ -60,6 +66,15 @@ def command(
         on_ready=lambda url: output.note(f"serving on {url}/"),
     )
     return 0
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _networks(texts: list[str]) -> tuple[str, ...]:

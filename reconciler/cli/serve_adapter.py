@@ -75,6 +75,7 @@ def assembled(
         ),
         PublisherSuggestions(registry),
         uploads=Uploads(ServiceReceiver(service), folder),
+        readers=service,
         on_demand=OnDemand(service, store, folder),
         on_close=service.close,
         trusted_proxies=trusted_proxies,
@@ -96,7 +97,7 @@ class ServiceReceiver:
     async def receive(self, publication: str, request: ArrivedRequest) -> UploadReceipt:
         """Take a request, as `reconciler.serve.UploadReceiver` says."""
         received = await asyncio.to_thread(self._received, publication, request)
-        result = await self._service.receive(publication, received)
+        result = await self._service.receive(publication, received, request.grant)
         return UploadReceipt(
             upload_message(result),
             result.version,
@@ -126,7 +127,7 @@ class ServiceReceiver:
                 UploadedFile(file.name, file.path, file.size, file.sha256, file.field)
                 for file in request.files
             ],
-            principal=request.uploader,
+            principal=request.grant.principal,
         )
 
 

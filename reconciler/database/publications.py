@@ -80,6 +80,7 @@ _SERVED = (
         func.coalesce(resource.c.grace, GRACE),
         publication.c.linger,
         resource.c.base_url,
+        resource.c.private,
     )
     .join(pointer, pointer.c.publication_id == resource.c.id)
     .join(

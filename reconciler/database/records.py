@@ -358,7 +358,8 @@ class ServedPublication(msgspec.Struct, frozen=True):
 
     `grace`: seconds for which files that a new version merely dropped stay reachable. `linger`: the
     longest that a path of it stays because the publisher asks for it. `base_url`: the public
-    address, with a slash at its end, where it is declared.
+    address, with a slash at its end, where it is declared. `private`: its manifest says who may
+    read it.
     """
 
     publication_id: int
@@ -369,6 +370,7 @@ class ServedPublication(msgspec.Struct, frozen=True):
     grace: int = GRACE
     linger: int = 0
     base_url: str | None = None
+    private: bool = False
 
 
 class ServedContent(msgspec.Struct, frozen=True):

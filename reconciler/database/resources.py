@@ -104,9 +104,11 @@ _COLUMNS = (
     "publisher",
     "grace",
     "base_url",
+    "private",
     "created_at",
     "updated_at",
 )
+PUBLIC = ["public"]
 _RECORD = Bulk(
     lambda dialect: overwriting(
         insert_for(dialect, resource),
@@ -125,11 +127,11 @@ _AMEND = Bulk(
         .values(
             {
                 name: parameter(f"new_{name}", resource.c[name])
-                for name in ("spec", "secrets", "folder")
+                for name in ("spec", "secrets", "folder", "private")
             }
         )
     ),
-    *("new_spec", "new_secrets", "new_folder", "of_kind", "of_name"),
+    *("new_spec", "new_secrets", "new_folder", "new_private", "of_kind", "of_name"),
 )
 _NEW_REPOSITORIES = select(resource.c.id).where(
     resource.c.kind == Kind.REPOSITORY.value, resource.c.id.not_in(select(repository.c.id))
@@ -307,6 +309,7 @@ class ResourceWrites(Writing):
                     to_json(resource.spec),
                     to_json(resource.secrets),
                     resource.folder,
+                    is_private(resource.spec),
                     resource.ref.kind.value,
                     resource.ref.name,
                 )
@@ -332,7 +335,16 @@ def _row(declared: Resource, secrets: Mapping[str, str], now: datetime) -> tuple
     if isinstance(declared, Publication):
         served = (declared.path, declared.publisher, declared.grace, declared.base_url)
     texts = (to_json(part) for part in (meta.labels, meta.annotations, declared.spec, secrets))
-    return (meta.kind.value, meta.name, *texts, folder_of(meta.origin.file), *served, now, now)
+    private = isinstance(declared, Publication) and is_private(declared.spec)
+    folder = folder_of(meta.origin.file)
+    return (meta.kind.value, meta.name, *texts, folder, *served, private, now, now)
+
+
+def is_private(spec: Mapping[str, Any]) -> bool:
+    """Return True for a publication that not every client may read; also where it is unclear."""
+    access = spec.get("access")
+    read = access.get("read", PUBLIC) if isinstance(access, Mapping) else PUBLIC
+    return bool(read != PUBLIC)
 
 
 def folder_of(file: str) -> str:

@@ -57,7 +57,8 @@ _NEVER_AGAIN: dict[str, Any] = {"sqlite_autoincrement": True}
 # What the manifests said when they were last applied. `path`, `publisher`: of a Publication, null
 # for other kinds. `folder`: where the manifest lay, empty where that is not known. `grace`: of a
 # Publication, seconds for which files that a new version dropped stay reachable; null for the
-# default. `base_url`: of a Publication, its public address, where that is declared.
+# default. `base_url`: of a Publication, its public address, where that is declared. `private`: of a
+# Publication that not every client may read.
 resource = Table(
     "resource",
     metadata,
@@ -75,6 +76,7 @@ resource = Table(
     Column("folder", Text, nullable=False, server_default=""),
     Column("grace", Integer),
     Column("base_url", Text),
+    Column("private", Boolean, nullable=False, server_default="0"),
     UniqueConstraint("kind", "name"),
     **_NEVER_AGAIN,
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from reconciler.database import ArtifactOrigin, Database, Writer
+from reconciler.engine.access.authentication import authenticate
 from reconciler.engine.planning.recorded_rules import ReadRecorded
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.plugin_calls.conduits import plugin_faults
@@ -28,7 +29,6 @@ from reconciler.engine.sources.source_urls import SourceUrls
 from reconciler.engine.transfer.artifact_fetcher import may_have_run_out
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
-from reconciler.engine.uploads.authentication import authenticate, unreadable_secrets
 from reconciler.engine.uploads.plugin_results import check_answer
 from reconciler.engine.uploads.receiving import UploadResult, Uploads
 from reconciler.errors import Gone, ReconcilerError, Refused, StateFault, UsageFault
@@ -37,6 +37,7 @@ from reconciler.model import (
     ActualState,
     DesiredState,
     Digest,
+    Grant,
     Kind,
     Publication,
     RecordedState,
@@ -115,9 +116,8 @@ class Service:
         self._sources: OpenSources | None = None
         self._outdated: list[Remotes] = []
 
-    def authenticate(self, publication: str, authorization: str | None) -> str | None:
-        """Return the name of the uploader that an `Authorization` header proves, or None.
-        Thread-safe.
+    def authenticate(self, publication: str, authorization: str | None) -> Grant | None:
+        """Return what an `Authorization` header lets an uploader do, or None. Thread-safe.
 
         Raises Gone if the publication takes no files, and Temporary if what was recorded of it
         cannot be used now.
@@ -128,7 +128,19 @@ class Service:
                 f"publication `{publication}` takes no files",
                 hint="`access.upload` in its manifest says who may send some",
             )
-        return authenticate(target.uploaders, authorization)
+        return authenticate(target.uploaders, authorization, now=self._clock())
+
+    def read_grant(self, publication: str, authorization: str | None) -> Grant | None:
+        """Return what an `Authorization` header lets a reader see, or None. Thread-safe.
+
+        Raises Temporary if what was recorded of the publication cannot be used now.
+        """
+        target = self._usable_publication(publication)
+        if target is None:
+            return None
+        if target.readers is None:
+            return Grant("public")
+        return authenticate(target.readers, authorization, now=self._clock())
 
     def _usable_publication(self, name: str) -> Publication | None:
         """Return a recorded publication, None if there is none.
@@ -140,16 +152,6 @@ class Service:
         if target is None and (fault := unusable_error(state.faults, Ref(Kind.PUBLICATION, name))):
             raise fault
         return target
-
-    def unauthenticated_uploaders(self) -> list[str]:
-        """Return a message for each uploader whose secret cannot be read here."""
-        messages = []
-        for publication in self.desired().publications.values():
-            for problem in unreadable_secrets(publication.uploaders):
-                messages.append(
-                    f"publication `{publication.meta.name}`: an uploader is locked out: {problem}"
-                )
-        return messages
 
     def unusable_resources(self) -> list[ReconcilerError]:
         """Return an error for each recorded repository and publication that cannot be used."""
@@ -172,11 +174,13 @@ class Service:
         cls: Any = self._registry.publisher(target.publisher).cls
         return matched_endpoints(cls.endpoints, path)
 
-    async def receive(self, publication: str, request: ReceivedRequest) -> UploadResult:
+    async def receive(
+        self, publication: str, request: ReceivedRequest, grant: Grant
+    ) -> UploadResult:
         """Take a request that was sent to a publication. Raises as `Uploads.receive`."""
         target = (await asyncio.to_thread(self.desired)).publications.get(publication)
         async with self._slot(target.repository if target is not None else "") as uploads:
-            return await uploads.receive(publication, request)
+            return await uploads.receive(publication, request, grant)
 
     async def error_answer(
         self, publication: str, request: ReceivedRequest, status: int, *, error: ReconcilerError

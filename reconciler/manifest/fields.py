@@ -216,14 +216,6 @@ def _url_path(text: str) -> str:
     return text
 
 
-def _reader(value: object) -> str:
-    if isinstance(value, dict):
-        raise OptionFault("readers other than `public` are not supported yet")
-    if value != "public":
-        raise OptionFault("expects `public`", hint="`read: [public]`")
-    return "public"
-
-
 def _pattern(pattern: re.Pattern[str]) -> Any:
     return Field(json_schema_extra={"pattern": f"^{pattern.pattern}$"})
 
@@ -323,4 +315,3 @@ Redirects = Annotated[
 ]
 Cidr = Annotated[str, AfterValidator(_cidr)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
-Reader = Annotated[str, BeforeValidator(_reader), WithJsonSchema({"const": "public"})]

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from reconciler.errors import Origin
+from reconciler.manifest.access import AccessSpec
 from reconciler.manifest.fields import (
     BaseUrl,
     Cidr,
@@ -21,12 +22,10 @@ from reconciler.manifest.fields import (
     Policy,
     Proxy,
     Rate,
-    Reader,
     Redirects,
     RemoteUrl,
     Share,
     UrlPath,
-    User,
     Version,
 )
 from reconciler.model import GRACE, IMMEDIATE, LATEST, SAME_ORIGIN, Kind, Meta, SourceKind
@@ -178,37 +177,6 @@ class RepositorySpec(Options):
     filters: list[str] = Field(default_factory=list)
     sync: SyncSpec = SyncSpec()
     guard: GuardSpec = GuardSpec()
-
-
-class UploaderSpec(Options):
-    """Credentials of an uploader: `{token: ...}`, or `{username: ..., password: ...}`."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [{"required": ["token"]}, {"required": ["username", "password"]}],
-            "dependentRequired": {"username": ["password"], "password": ["username"]},
-        }
-    )
-
-    token: Secret | None = None
-    username: User | None = None
-    password: Secret | None = None
-
-    @model_validator(mode="after")
-    def _is_one(self) -> UploaderSpec:
-        if (self.username is None) != (self.password is None) or (self.token is None) == (
-            self.password is None
-        ):
-            raise OptionFault(
-                "expects either `token`, or `username` and `password`",
-                hint="`{token: {env: NAME}}` or `{username: ci, password: {env: NAME}}`",
-            )
-        return self
-
-
-class AccessSpec(Options):
-    read: list[Reader] = Field(default=["public"], min_length=1, max_length=1)
-    upload: list[UploaderSpec] = Field(default_factory=list)
 
 
 class DirectoryExport(Options):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.manifest.document import Path
-from reconciler.manifest.plugin_lookup import Plugins
+from reconciler.manifest.plugin_lookup import Plugins, Usable
 from reconciler.manifest.promotion import partial, refuse_cycles
 from reconciler.manifest.repositories import kinds_of
 from reconciler.manifest.resources import Declaration, publication
@@ -72,6 +72,7 @@ def connect(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool
             if repository is not None:
                 _check_uploaders(document, repository)
                 _check_exports(document, repository, incomplete)
+                _check_projects(document, type, plugins)
             _filters(document, type, scope)
     return named
 
@@ -160,6 +161,23 @@ def _check_upload_source(document: Declaration, place: Path, seen: set[str]) -> 
             key=True,
         )
     seen.add("upload")
+
+
+def _check_projects(document: Declaration, type: str | None, plugins: Plugins) -> None:
+    """Refuse `projects` of rules where groups are buckets of content, which have no names."""
+    plugin = plugins.importer(type) if type else None
+    if not isinstance(plugin, Usable) or not plugin.cls.shared_groups:
+        return
+    for key in ("read", "upload"):
+        for index, rule in enumerate(document.checked.items("spec", "access", key)):
+            if isinstance(rule, dict) and "projects" in rule:
+                path = ("spec", "access", key, index, "projects")
+                document.checked.refuse(
+                    path,
+                    f"`{dotted(path)}`: content of type `{shown(plugin.id)}` belongs to no project",
+                    "leave `projects` out, or give the files a publication of their own",
+                    key=True,
+                )
 
 
 def _check_uploaders(document: Declaration, repository: Declaration) -> None:

@@ -17,7 +17,6 @@ from reconciler.manifest.kinds import (
     Manifest,
     PublicationManifest,
     PublicationSpec,
-    UploaderSpec,
 )
 from reconciler.manifest.plugin_lookup import Plugins, Unusable, Usable
 from reconciler.manifest.plugin_options import effective, key_locations, plugin_keys
@@ -26,7 +25,7 @@ from reconciler.manifest.repositories import repository
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys, suggestion
-from reconciler.model import Filter, Kind, Publication, Remote, Repository, Resource, Uploader
+from reconciler.model import Filter, Kind, Publication, Remote, Repository, Resource
 from reconciler.reach import Reach
 
 FILTER_KEYS = tuple(keys(FilterSpec))
@@ -112,7 +111,8 @@ def publication(
         options=options.options,
         exports=_exports(checked, spec),
         config=options.config,
-        uploaders=tuple(_uploader(uploader) for uploader in spec.access.upload),
+        uploaders=tuple(uploader.rule for uploader in spec.access.upload),
+        readers=spec.access.readers,
         filters=tuple(spec.filters),
         quarantined=spec.quarantined,
         grace=int(spec.grace.total_seconds()),
@@ -229,11 +229,3 @@ def _exports(checked: Checked, spec: PublicationSpec) -> tuple[str, ...]:
 
 def _check_export(path: str, reach: Reach) -> None:
     reach.export(path)
-
-
-def _uploader(spec: UploaderSpec) -> Uploader:
-    return Uploader(
-        token=spec.token.reference if spec.token else None,
-        username=spec.username or "",
-        password=spec.password.reference if spec.password else None,
-    )

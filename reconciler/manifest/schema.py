@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from reconciler.manifest.access import AccessSpec
 from reconciler.manifest.kinds import (
     API,
     SOURCES,
-    AccessSpec,
     FilterSpec,
     Metadata,
     PublicationSpec,

@@ -4,6 +4,7 @@ Comes in: nothing. Goes out: values that can be compared, hashed, sorted and pri
 know: files, clocks, networks, SQL, YAML, any packaging format.
 """
 
+from reconciler.model.access import AccessRule, Grant, Secret
 from reconciler.model.base_url import (
     BASE_URL_PLACEHOLDER,
     base_url,
@@ -80,11 +81,9 @@ from reconciler.model.resources import (
     Remote,
     Repository,
     Resource,
-    Secret,
     Source,
     SourceKind,
     Tls,
-    Uploader,
 )
 from reconciler.model.text import counted_noun, pluralize
 
@@ -107,6 +106,7 @@ __all__ = [
     "SOURCE_KEYS",
     "UPLOAD",
     "WITHHOLD",
+    "AccessRule",
     "ActualPublication",
     "ActualRepository",
     "ActualResource",
@@ -122,6 +122,7 @@ __all__ = [
     "FileTree",
     "Filter",
     "FilterVerdict",
+    "Grant",
     "Group",
     "Guard",
     "HexDigest",
@@ -145,7 +146,6 @@ __all__ = [
     "StoredUnit",
     "Tls",
     "Unit",
-    "Uploader",
     "artifact_digest",
     "base_url",
     "bucket_digest",

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from reconciler.errors import Fault, Origin
+from reconciler.model.access import AccessRule, Secret
 from reconciler.model.digest import Digest
 from reconciler.model.location import KeyLocations
 
@@ -64,19 +65,6 @@ class Ref(msgspec.Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         return f"{self.kind.lower()}/{self.name}"
-
-
-class Secret(msgspec.Struct, frozen=True):
-    """A reference to a secret, never its value.
-
-    Exactly one of `env` (variable name) and `file` (absolute path) is set.
-    """
-
-    env: str | None = None
-    file: str | None = None
-
-    def __str__(self) -> str:
-        return f"env {self.env}" if self.env else f"file {self.file}"
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -220,17 +208,6 @@ class Repository(msgspec.Struct, frozen=True):
         return self.removals_until is not None and now < self.removals_until
 
 
-class Uploader(msgspec.Struct, frozen=True):
-    """Credentials that may upload to a publication: `token`, or `username` with `password`.
-
-    Exactly one of token and password is set.
-    """
-
-    token: Secret | None = None
-    username: str = ""
-    password: Secret | None = None
-
-
 class Publication(msgspec.Struct, frozen=True):
     """A served path of a repository.
 
@@ -238,7 +215,7 @@ class Publication(msgspec.Struct, frozen=True):
     `options`, `config`: as of a Source. `quarantined`: "withhold" what upstream withdrew, or "keep"
     to show it. `grace`: seconds for which files that a new version merely dropped stay reachable.
     `base_url`: the URL under which clients reach it, with a slash at its end; None where the server
-    finds out by itself.
+    finds out by itself. `readers`: None for every client of the server.
     """
 
     meta: Meta
@@ -250,7 +227,8 @@ class Publication(msgspec.Struct, frozen=True):
     options: Any = None
     exports: tuple[str, ...] = ()
     config: Any = None
-    uploaders: tuple[Uploader, ...] = ()
+    uploaders: tuple[AccessRule, ...] = ()
+    readers: tuple[AccessRule, ...] | None = None
     filters: tuple[str, ...] = ()  # beside those of the repository
     quarantined: str = WITHHOLD
     grace: int = GRACE
@@ -310,8 +288,8 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
         for publication in self.publications.values():
             yield from (
                 secret
-                for uploader in publication.uploaders
-                for secret in (uploader.token, uploader.password)
+                for rule in (*publication.uploaders, *(publication.readers or ()))
+                for secret in (rule.token, rule.password)
                 if secret is not None
             )
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.content_request import ContentRequest
 from reconciler.serve.on_demand import OnDemand
+from reconciler.serve.ports import Readers
 from reconciler.serve.public_addresses import PublicAddresses
 from reconciler.serve.published_content import PublishedContent
 from reconciler.serve.redirects import TIMEOUT, PathSuggestions, SuggestPath
@@ -22,6 +23,7 @@ class Application:
         leads to something and comes within `suggest_timeout` seconds.
     uploads: takes files that are sent to a publication; None where none are taken.
     on_demand: fetches files that are not in the store yet.
+    readers: says who reads private publications; without it, no client does.
     trusted_proxies: networks; what they forward of the address that a client used is believed.
     on_close: called when the server has stopped and nothing is fetched any more.
     """
@@ -36,6 +38,7 @@ class Application:
         on_close: Callable[[], Awaitable[None]] | None = None,
         suggest_timeout: float = TIMEOUT,
         trusted_proxies: Sequence[str] = (),
+        readers: Readers | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._uploads = uploads
@@ -43,7 +46,9 @@ class Application:
         self._on_close = on_close
         suggestions = PathSuggestions(suggest or {}, suggest_timeout)
         addresses = PublicAddresses(trusted_proxies)
-        self._content = PublishedContent(catalogue, on_demand, suggestions, addresses=addresses)
+        self._content = PublishedContent(
+            catalogue, on_demand, suggestions, addresses=addresses, readers=readers
+        )
         self._router = router(catalogue, uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -243,7 +243,7 @@ class Catalogue:
     async def _load_resource(self, mount: Mount, path: str) -> Resource | None:
         look_up = partial(self._publications.content, mount.served, path, now=self._clock())
         content = await self.in_thread(look_up)
-        return Resource(content) if content is not None else None
+        return Resource(content, private=mount.served.private) if content is not None else None
 
     async def folder_list(self, location: PublishedPath) -> bytes | None:
         """Return a page of the names in a folder that has no page; None where there is none."""

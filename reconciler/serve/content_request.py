@@ -61,6 +61,12 @@ class ContentRequest:
             self.accept = _format(self.query) or self.accept
         self.conditions = ConditionalHeaders(**conditional) if conditional else None
 
+    @property
+    def authorization(self) -> str | None:
+        """The `Authorization` header; None without one, and where it comes twice."""
+        values = [value for name, value in self.scope["headers"] if name == b"authorization"]
+        return values[0].decode("latin-1") if len(values) == 1 else None
+
     def folders_above(self, slashes: int) -> int:
         """Return how many of the last slashes of the path clients take for one.
 

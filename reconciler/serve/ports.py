@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 from reconciler.database.records import ServedContent, ServedPublication
 from reconciler.errors import ReconcilerError
-from reconciler.model import ChunkedBody, Digest
+from reconciler.model import ChunkedBody, Digest, Grant
 
 
 class Publications(Protocol):
@@ -93,6 +93,7 @@ class ArrivedRequest:
     headers: by name in lower case, without credentials.
     fields: the form's texts by name; the texts of a name that came several times are lines.
     files: of the form, in order; a body of another type is one file.
+    grant: what its client may do.
     """
 
     method: str
@@ -101,7 +102,7 @@ class ArrivedRequest:
     headers: Mapping[str, str]
     fields: Mapping[str, str]
     files: Sequence[ReceivedFile]
-    uploader: str
+    grant: Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,8 @@ class UploadReceiver(Protocol):
         """
         ...
 
-    def authenticate(self, publication: str, authorization: str | None) -> str | None:
-        """Return the uploader that an `Authorization` header proves, or None.
+    def authenticate(self, publication: str, authorization: str | None) -> Grant | None:
+        """Return what an `Authorization` header lets an uploader do, or None.
 
         Compares in constant time.
 
@@ -163,6 +164,17 @@ class UploadReceiver(Protocol):
         """Return how the client is told of an error of `receive`; None for a sentence.
 
         `error` says what clients may read. Never raises.
+        """
+        ...
+
+
+class Readers(Protocol):
+    """Decides who reads publications that are not for every client."""
+
+    def read_grant(self, publication: str, authorization: str | None) -> Grant | None:
+        """Return what an `Authorization` header lets a client see, or None. Called in a thread.
+
+        Compares in constant time. Raises Temporary where it cannot be known now.
         """
         ...
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from urllib.parse import quote
 
-from reconciler.errors import StateFault
+from reconciler.errors import ReconcilerError, StateFault
+from reconciler.model import Grant
 from reconciler.serve.catalogue import Catalogue, PublishedPath
 from reconciler.serve.content_request import ContentRequest
 from reconciler.serve.delivery import Delivery
 from reconciler.serve.on_demand import OnDemand
+from reconciler.serve.ports import Readers
+from reconciler.serve.private_content import PrivateContent, challenge, is_visible
 from reconciler.serve.public_addresses import PublicAddresses
 from reconciler.serve.redirects import PathSuggestions
 from reconciler.serve.responses import Send, send_page, send_text
@@ -29,8 +32,10 @@ class PublishedContent:
         suggestions: PathSuggestions,
         *,
         addresses: PublicAddresses,
+        readers: Readers | None = None,
     ) -> None:
         self._catalogue = catalogue
+        self._private = PrivateContent(readers, lambda: catalogue.generation)
         self._addresses = addresses
         self._suggestions = suggestions
         self._delivery = Delivery(catalogue, on_demand)
@@ -63,8 +68,13 @@ class PublishedContent:
         location = self._catalogue.cached(request.path) or await self._catalogue.find(request.path)
         if location is None:
             return False
-        if location.resource is None:
-            await self._respond_missing(request, send, location)
+        grant = None
+        if location.mount.served.private:
+            grant = await self._read_grant(request, send, location)
+            if grant is None:
+                return True
+        if location.resource is None or not is_visible(location.resource, grant):
+            await self._respond_missing(request, send, location, grant=grant)
             return True
         representation = location.resource.choose(request.accept, request.accept_encoding)
         if representation.entry.addressed:
@@ -82,11 +92,30 @@ class PublishedContent:
         )
         return True
 
-    async def _respond_missing(
+    async def _read_grant(
         self, request: ContentRequest, send: Send, location: PublishedPath
+    ) -> Grant | None:
+        """Return what the client may see; None where it was told that it may see nothing."""
+        served = location.mount.served
+        try:
+            grant = await self._private.grant(served, request.authorization)
+        except ReconcilerError as error:  # it cannot be known now
+            logger.warning("%s: %s", request.path, error)
+            await send_text(request, send, 503, text=f"`{served.name}` cannot be read now")
+            return None
+        if grant is None:
+            headers = [(b"www-authenticate", challenge(served.name).encode())]
+            text = f"`{served.name}` is for its readers only"
+            await send_text(request, send, 401, text=text, headers=headers)
+        return grant
+
+    async def _respond_missing(
+        self, request: ContentRequest, send: Send, location: PublishedPath, *, grant: Grant | None
     ) -> None:
-        target = await self._redirect_target(request, location)
-        if target is None and (page := await self._catalogue.folder_list(location)) is not None:
+        target = await self._redirect_target(request, location, grant)
+        sees_all = grant is None or not grant.projects
+        page = await self._catalogue.folder_list(location) if sees_all and not target else None
+        if page is not None:
             await send_page(request, send, page)
             return
         if target is None:
@@ -99,7 +128,7 @@ class PublishedContent:
         await send_text(request, send, 301, text=f"moved to `{target}`", headers=headers)
 
     async def _redirect_target(
-        self, request: ContentRequest, location: PublishedPath
+        self, request: ContentRequest, location: PublishedPath, grant: Grant | None
     ) -> str | None:
         """Return a relative reference to redirect to, or None.
 
@@ -119,15 +148,16 @@ class PublishedContent:
             candidates += [suggestion, f"{suggestion}/"]
         for candidate in candidates:
             target = f"/{served.path}/{candidate}"
-            if target != url_path and await self._exists(target):
+            if target != url_path and await self._exists(target, grant):
                 return prefix + candidate
-        if not path.endswith("/") and await self._has_list(f"{url_path}/"):
+        sees_all = grant is None or not grant.projects
+        if sees_all and not path.endswith("/") and await self._has_list(f"{url_path}/"):
             return prefix + (f"{path}/" if path else "")
         return None
 
-    async def _exists(self, url_path: str) -> bool:
+    async def _exists(self, url_path: str, grant: Grant | None) -> bool:
         location = await self._catalogue.find(url_path)
-        return location is not None and location.resource is not None
+        return location is not None and is_visible(location.resource, grant)
 
     async def _has_list(self, url_path: str) -> bool:
         location = await self._catalogue.find(url_path)

@@ -26,6 +26,10 @@ LONGEST_CHOICE = 1024  # bytes of both headers; longer ones would hold up every 
 # its cache.
 REVALIDATE = (b"cache-control", b"no-cache")
 IMMUTABLE = (b"cache-control", b"public, max-age=31536000, immutable")
+PRIVATE = {  # the same where caches of several users may keep nothing
+    REVALIDATE: (b"cache-control", b"private, no-cache"),
+    IMMUTABLE: (b"cache-control", b"private, max-age=31536000, immutable"),
+}
 KEPT_BY_304 = (b"cache-control", b"etag", b"last-modified", b"vary")
 COMPRESSED = ("application/gzip", "application/x-xz", "application/zstd")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
@@ -53,6 +57,7 @@ class Representation:
         "_dated",
         "_headers",
         "_length",
+        "_private",
         "_start",
         "_vary",
         "address",
@@ -71,15 +76,20 @@ class Representation:
         gzip: bool,
         vary: bytes,
         address: str | None = None,
+        private: bool = False,
     ) -> None:
         self.entry = entry
+        self._private = private
         self.modified = modified
         self.gzip = gzip
         self.address = address
         self.key: BodyKey = (entry.digest.raw, gzip, address)
         place = "" if address is None else f"-{Digest.of(address.encode()).hex[:16]}"
         self.etag = f'"{entry.digest.hex}{place}{"-gzip" if gzip else ""}"'
-        self._headers = [(b"etag", self.etag.encode()), *_headers(entry, gzip, vary)]
+        self._headers = [
+            (b"etag", self.etag.encode()),
+            *_headers(entry, gzip, vary, private=private),
+        ]
         self._vary = vary
         self._dated = modified is None
         self._start: Message | None = None
@@ -89,7 +99,12 @@ class Representation:
         """Return the same with the address that a page says."""
         vary = b", ".join(filter(None, (self._vary, address.vary)))
         return Representation(
-            self.entry, modified=None, gzip=self.gzip, vary=vary, address=address.url
+            self.entry,
+            modified=None,
+            gzip=self.gzip,
+            vary=vary,
+            address=address.url,
+            private=self._private,
         )
 
     def start(self, length: int | None) -> Message:
@@ -142,13 +157,25 @@ class Representation:
 class Resource:
     """The representations of a path, in order of emission.
 
-    lingers: a version dropped the path; it stays for a while alone.
+    lingers: a version dropped the path; it stays for a while alone. group: that it belongs to, if
+    any. private: not every client may see it.
     """
 
-    __slots__ = ("_choices", "_entries", "_modified", "_variants", "_vary", "lingers")
+    __slots__ = (
+        "_choices",
+        "_entries",
+        "_modified",
+        "_private",
+        "_variants",
+        "_vary",
+        "group",
+        "lingers",
+    )
 
-    def __init__(self, content: ServedContent) -> None:
+    def __init__(self, content: ServedContent, *, private: bool = False) -> None:
         self._entries = entries = list(content.entries)
+        self._private = private
+        self.group = entries[0].group
         self._modified = ceil(content.modified.timestamp())
         self.lingers = content.lingers
         names = [
@@ -156,6 +183,7 @@ class Resource:
             for name, varies in (
                 (b"Accept", len(entries) > 1),
                 (b"Accept-Encoding", any(map(_is_coded, entries))),
+                (b"Authorization", private),
             )
             if varies
         ]
@@ -190,7 +218,7 @@ class Resource:
         gzip = _is_coded(entry) and accepts_gzip(accept_encoding.decode("latin-1"))
         if (index, gzip) not in self._variants:
             self._variants[index, gzip] = Representation(
-                entry, modified=self._modified, gzip=gzip, vary=self._vary
+                entry, modified=self._modified, gzip=gzip, vary=self._vary, private=self._private
             )
         return self._variants[index, gzip]
 
@@ -210,12 +238,13 @@ def _is_coded(entry: Entry) -> bool:
     return entry.page and entry.media_type not in COMPRESSED
 
 
-def _headers(entry: Entry, gzip: bool, vary: bytes) -> list[Header]:
+def _headers(entry: Entry, gzip: bool, vary: bytes, *, private: bool) -> list[Header]:
     media_type = entry.media_type
     if media_type.startswith("text/") and "charset" not in media_type:
         media_type += "; charset=utf-8"
     headers = [(b"content-type", media_type.encode("latin-1", "replace")), NOSNIFF]
-    headers.append(IMMUTABLE if is_immutable(entry) else REVALIDATE)
+    caching = IMMUTABLE if is_immutable(entry) else REVALIDATE
+    headers.append(PRIVATE[caching] if private else caching)
     if vary:
         headers.append((b"vary", vary))
     if gzip:

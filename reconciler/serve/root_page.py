@@ -16,14 +16,15 @@ from reconciler.serve.responses import page_response
 
 
 class FrontPage:
-    """The endpoint of `/`."""
+    """The endpoint of `/`: private publications are not told of."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
 
     async def get(self, request: Request) -> Response:
-        """Respond with the list of what is served now."""
-        return page_response(request, publication_list(self._catalogue.served()))
+        """Respond with the list of what every client may read now."""
+        public = [record for record in self._catalogue.served() if not record.private]
+        return page_response(request, publication_list(public))
 
 
 def publication_list(served: Sequence[ServedPublication]) -> bytes:

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -48,9 +47,10 @@ from reconciler.errors import (
     Refused,
     Temporary,
 )
-from reconciler.model import pluralize
+from reconciler.model import Grant, pluralize
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.ports import ArrivedRequest, UploadAnswer, UploadReceipt, UploadReceiver
+from reconciler.serve.private_content import challenge
 from reconciler.serve.request_bodies import SILENCE, BodyFault, body_pieces
 from reconciler.serve.responses import NOSNIFF_HEADER, client_words, error_text, text_response
 from reconciler.serve.upload_form import RawBody, UploadForm, boundary_of
@@ -157,9 +157,9 @@ class Uploads:
         methods = await in_thread(self._receiver.endpoints, served.name, path)
         if request.method not in methods:
             raise HTTPException(405, headers={"Allow": ", ".join([*READING, *methods])})
-        uploader = await self._authenticate(request, served)
-        if isinstance(uploader, Response):
-            return uploader
+        grant = await self._authenticate(request, served)
+        if isinstance(grant, Response):
+            return grant
         body = self._body(request, path, forms_only=methods[request.method])
         if isinstance(body, Response):
             return body
@@ -174,7 +174,7 @@ class Uploads:
                 headers=_headers(request),
                 fields=fields,
                 files=files,
-                uploader=uploader,
+                grant=grant,
             )
             return await self._answer(request, served, arrived)
         finally:
@@ -218,23 +218,23 @@ class Uploads:
             served.name,
             ", ".join(f"`{file.name}`, {pluralize(file.size, 'byte')}," for file in arrived.files)
             or f"{arrived.method} `{arrived.path}`",
-            arrived.uploader,
+            arrived.grant.principal,
         )
         return _receipt_response(request, receipt)
 
-    async def _authenticate(self, request: Request, served: ServedPublication) -> str | Response:
-        """Return the uploader's name, or the response that refuses the client."""
+    async def _authenticate(self, request: Request, served: ServedPublication) -> Grant | Response:
+        """Return what the uploader may do, or the response that refuses the client."""
         authorization = request.headers.get("authorization")
         try:
-            name = await in_thread(self._receiver.authenticate, served.name, authorization)
+            grant = await in_thread(self._receiver.authenticate, served.name, authorization)
         except Refused as error:
             return text_response(request, 403, error_text(error))
-        if name is not None:
-            return name
-        realm = re.sub(r'[^ -~]|["\\]', "?", served.name)
+        if grant is not None:
+            return grant
         text = f"`{served.name}` takes files from its uploaders only"
-        challenge = f'Basic realm="{realm}", charset="UTF-8"'
-        return text_response(request, 401, text, headers={"www-authenticate": challenge})
+        return text_response(
+            request, 401, text, headers={"www-authenticate": challenge(served.name)}
+        )
 
 
 def _headers(request: Request) -> dict[str, str]:

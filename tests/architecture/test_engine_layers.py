@@ -7,6 +7,7 @@ from tests.support.source import Module, modules, resolved
 ENGINE = "reconciler.engine."
 ROOMS = (
     "run",
+    "access",
     "plugin_calls",
     "transfer",
     "session",
@@ -59,6 +60,10 @@ def test_every_folder_of_the_engine_is_a_room_in_this_order() -> None:
 
 def test_run_imports_no_other_room_of_the_engine() -> None:
     assert upward("run") == []
+
+
+def test_access_imports_no_room_but_run() -> None:
+    assert upward("access") == []
 
 
 def test_plugin_calls_import_run_only() -> None:

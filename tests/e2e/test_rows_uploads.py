@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.clients import ended, pip_installs, program, run, served
+import pytest
+
+from tests.support.clients import ended, pip_installs, program, run, served, uv_installs
 from tests.support.mirror import Mirror, call
 from tests.support.source import ROOT
 from tests.support.wheels import Built, build_sdist, build_wheel
@@ -49,3 +51,25 @@ def test_r8_twine_and_uv_publish_and_pip_installs_at_once(tmp_path: Path) -> Non
     assert not mirror.pending(), "an apply leaves uploads alone"
     history = call(["history", "repository/own", "-o", "json", *home]).document
     assert [(each["number"], each["added"]) for each in history] == [(2, 1), (1, 1)]
+
+
+def test_r7_pip_and_uv_read_a_private_index_with_their_credentials_only(tmp_path: Path) -> None:
+    made = call(["token", "-o", "json"]).document
+    text = (ROOT / "manifests/10-own-packages.yaml").read_text(encoding="utf-8")
+    rules = (
+        "  access:\n    read:\n"
+        f"      - {{tokenDigest: '{made['tokenDigest']}', projects: [acme-*]}}\n"
+    )
+    mirror = Mirror(tmp_path, text.replace("  access:\n", rules))
+    mirror.applied()
+    files = written(tmp_path / "dist", build_wheel("acme-app", "1.0"), build_wheel("other", "1.0"))
+    assert call(["upload", "own", *files, "--home", str(mirror.home.root)]).code == 0
+    with served(mirror.home.root, OWN_TOKEN=TOKEN) as url:
+        index = f"{url}own/simple/"
+        private = index.replace("http://", f"http://__token__:{made['token']}@")
+        pip_installs(private, tmp_path, "acme-app")
+        assert (tmp_path / "pip/acme_app.py").exists()
+        uv_installs(private, tmp_path, "acme-app")
+        for refused, reason in ((index, "401"), (private, "other")):
+            with pytest.raises(AssertionError, match=reason):
+                uv_installs(refused, tmp_path, "other")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model import DesiredState, Secret, Uploader
+from reconciler.model import AccessRule, DesiredState, Secret
 from tests.manifest.conftest import GOLDEN, Reading, Refusal, manifest
 from tests.support.quotes import QuotePages
 
@@ -100,8 +100,8 @@ def test_who_may_upload_is_told_by_references_to_secrets(sound: DesiredState) ->
     newest = sound.publications["newest"]
     secret = Secret(file=str(GOLDEN / "secrets/ci"))
     assert newest.uploaders == (
-        Uploader(token=Secret(env="TEAM_UPLOAD_TOKEN")),
-        Uploader(username="ci", password=secret),
+        AccessRule(token=Secret(env="TEAM_UPLOAD_TOKEN")),
+        AccessRule(username="ci", password=secret),
     )
     assert newest.spec["access"]["upload"] == [
         {"token": {"env": "TEAM_UPLOAD_TOKEN"}},
@@ -115,6 +115,7 @@ def test_who_may_upload_is_told_by_references_to_secrets(sound: DesiredState) ->
     [
         "{}",
         "{token: {env: A}, username: ci, password: {env: B}}",
+        "{token: {env: A}, tokenDigest: 'sha256:%s'}" % ("ab" * 32),
         "{username: ci}",
         "{password: {env: B}}",
     ],
@@ -126,7 +127,7 @@ def test_whoever_uploads_has_a_token_or_a_name_and_a_password(
         f"path: p, access: {{upload: [{written}]}}", "{type: quotes, sources: [{upload: {}}]}"
     )
     (fault,) = refusal(text)
-    assert (
-        fault.message
-        == "`spec.access.upload[0]`: expects either `token`, or `username` and `password`"
+    assert fault.message == (
+        "`spec.access.upload[0]`: expects either `token`, `tokenDigest`, or `username` and"
+        " `password`"
     )

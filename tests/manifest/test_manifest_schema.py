@@ -52,7 +52,14 @@ def test_the_schema_offers_the_keys_of_the_core_and_of_the_plugin(composed: dict
     }
     assert set(entry["properties"]["upload"]["properties"]) == {"include", "exclude"}
     assert entry["oneOf"] == [{"required": [kind]} for kind in ("remote", "repository", "upload")]
-    assert set(definitions["core.UploaderSpec"]["properties"]) == {"token", "username", "password"}
+    assert set(definitions["core.UploaderSpec"]["properties"]) == {
+        "token",
+        "tokenDigest",
+        "username",
+        "password",
+        "projects",
+        "expires",
+    }
     assert set(definitions["Publication.quotes"]["properties"]) == {
         "repository",
         "version",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.errors import Malformed, ReconcilerError
-from reconciler.model import Digest
+from reconciler.model import Digest, Grant
 from reconciler.serve import ArrivedRequest, ReceivedFile, UploadAnswer, UploadReceipt
 from tests.support.published import Published
 
@@ -79,7 +79,7 @@ class Taken:
 
     @property
     def uploader(self) -> str:
-        return self.request.uploader
+        return self.request.grant.principal
 
 
 @dataclass
@@ -104,12 +104,11 @@ class FakeReceiver:
     def endpoints(self, publication: str, path: str) -> Mapping[str, bool]:
         return self.methods
 
-    def authenticate(self, publication: str, authorization: str | None) -> str | None:
+    def authenticate(self, publication: str, authorization: str | None) -> Grant | None:
         if self.stranger is not None:
             raise self.stranger
-        return (
-            "ada" if hmac.compare_digest((authorization or "").encode(), ADA[1].encode()) else None
-        )
+        proven = hmac.compare_digest((authorization or "").encode(), ADA[1].encode())
+        return Grant("ada") if proven else None
 
     async def error_answer(
         self, publication: str, request: ArrivedRequest, status: int, *, error: ReconcilerError

@@ -1,8 +1,8 @@
 """Records of resources: as declared, or only the metadata that waits for no content.
 
 The folder of a manifest, to which relative paths are relative, follows the manifest at once. So
-does the list of uploaders of a publication: a removed uploader is denied even while the rest of
-the publication waits.
+does `access` of a publication: a removed uploader or reader is denied even while the rest of the
+publication waits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from reconciler.database import Attachment
 from reconciler.database.resources import folder_of
 from reconciler.engine.session.session import WritingSession
 from reconciler.model import (
+    AccessRule,
     ActualResource,
     ActualState,
     DesiredState,
@@ -24,7 +25,6 @@ from reconciler.model import (
     Ref,
     Resource,
     Secret,
-    Uploader,
 )
 
 ACCESS = "access"
@@ -72,7 +72,7 @@ class ResourceRecorder:
         return resources
 
     def update_metadata(self, before: ActualState, recorded: Container[Ref]) -> None:
-        """Record the folders and uploaders of resources that are not `recorded` as declared."""
+        """Record folders and `access` of resources that are not `recorded` as declared."""
         self._session.writer.update_metadata(
             list(metadata_updates(self._desired, before, recorded, fingerprints=self._fingerprints))
         )
@@ -85,7 +85,7 @@ def metadata_updates(
     *,
     fingerprints: Fingerprints,
 ) -> Iterator[ActualResource]:
-    """Yield recorded resources with their new folder or uploaders.
+    """Yield recorded resources with their new folder or `access`.
 
     Args:
         recorded: Resources that are recorded as declared anyway.
@@ -115,24 +115,27 @@ def _updated(
 
 
 def _with_access(publication: Publication, current: ActualResource, folder: str) -> dict[str, Any]:
-    """Return the recorded specification with the declared uploaders.
+    """Return the recorded specification with the declared `access`.
 
     Where it was recorded in another folder, paths of secrets become absolute.
     """
     spec = {key: value for key, value in current.spec.items() if key != ACCESS}
-    if publication.uploaders:
-        spec[ACCESS] = (
-            publication.spec[ACCESS]
-            if folder == current.folder
-            else {"upload": [_uploader(uploader) for uploader in publication.uploaders]}
-        )
+    if access := publication.spec.get(ACCESS):
+        spec[ACCESS] = access if folder == current.folder else _rebased(access, publication)
     return spec
 
 
-def _uploader(uploader: Uploader) -> dict[str, Any]:
-    if uploader.token is not None:
-        return {"token": _secret(uploader.token)}
-    return {"username": uploader.username, "password": _secret(uploader.password or Secret())}
+def _rebased(access: Mapping[str, Any], publication: Publication) -> dict[str, Any]:
+    """Return the rules as they are written, with absolute paths of secrets."""
+    rules = {"upload": publication.uploaders, "read": publication.readers or ()}
+    return {key: [*map(_rule, access[key], rules[key])] for key in rules if key in access}
+
+
+def _rule(written: Mapping[str, Any], rule: AccessRule) -> dict[str, Any]:
+    secrets = {"token": rule.token, "password": rule.password}
+    return dict(written) | {
+        key: _secret(secret) for key, secret in secrets.items() if secret is not None
+    }
 
 
 def _secret(secret: Secret) -> dict[str, str]:

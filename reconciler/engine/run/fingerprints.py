@@ -121,8 +121,9 @@ def _remote_secrets(remote: Remote) -> Iterator[tuple[str, Secret]]:
 
 
 def _publication_secrets(publication: Publication) -> Iterator[tuple[str, Secret]]:
-    for number, uploader in enumerate(publication.uploaders):
-        if uploader.token is not None:
-            yield f"spec.access.upload[{number}].token", uploader.token
-        if uploader.password is not None:
-            yield f"spec.access.upload[{number}].password", uploader.password
+    for key, rules in (("upload", publication.uploaders), ("read", publication.readers or ())):
+        for number, rule in enumerate(rules):
+            if rule.token is not None:
+                yield f"spec.access.{key}[{number}].token", rule.token
+            if rule.password is not None:
+                yield f"spec.access.{key}[{number}].password", rule.password

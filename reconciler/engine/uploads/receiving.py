@@ -25,7 +25,7 @@ from reconciler.engine.run.lease import PATIENCE, STEP, wait_for_lease
 from reconciler.engine.session.disabled_plugins import Faults, unusable_error
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.version_reference import VersionReference
-from reconciler.engine.uploads.admission import Admission
+from reconciler.engine.uploads.admission import Admission, check_grant
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
 from reconciler.engine.uploads.plugin_results import (
     MAX_UNITS,
@@ -45,10 +45,13 @@ from reconciler.errors import Conflict, PluginFault, ReconcilerError, Refused, U
 from reconciler.model import (
     ActualState,
     DesiredState,
+    Grant,
     Kind,
     Publication,
     Ref,
     SourceKind,
+    StoredUnit,
+    Unit,
     pluralize,
 )
 from reconciler.plugin import Answer, Publisher, Received, ReceivedRequest, UploadedFile
@@ -66,6 +69,15 @@ class Changes:
 
     groups: Sequence[GroupChanges]
     answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Changes that plugins make of a request: units by group, units that leave, the answer."""
+
+    placed: Mapping[str, Sequence[Unit]]
+    removed: Sequence[StoredUnit]
+    answer: Answer | None
 
 
 Change = Callable[[UploadTarget, ImporterUploadConduit], Changes]
@@ -140,12 +152,16 @@ class Uploads:
             return conduit.upload(file, fields)
 
         files = SentFiles([file], self._folder)
-        return await self._take(repository, files, principal, call="`upload`", receive=receive)
+        grant = Grant(principal)
+        return await self._take(repository, files, grant, call="`upload`", receive=receive)
 
-    async def receive(self, publication: str, request: ReceivedRequest) -> UploadResult:
+    async def receive(
+        self, publication: str, request: ReceivedRequest, grant: Grant
+    ) -> UploadResult:
         """Take a request that was sent to a publication, through its publisher.
 
-        Raises as `upload`, and Gone for a path that takes no files.
+        Raises as `upload`, Denied for a name that the grant is not for, and Gone for a path that
+        takes no files.
         """
         target = self._desired.publications.get(publication)
         if target is None:
@@ -167,9 +183,7 @@ class Uploads:
 
         call = f"`receive` of publisher `{target.publisher}`, `upload`"
         files = SentFiles(request.files, self._folder)
-        return await self._take(
-            target.repository, files, request.principal, call=call, receive=receive
-        )
+        return await self._take(target.repository, files, grant, call=call, receive=receive)
 
     async def remove(self, repository: str, keys: Sequence[str], principal: str) -> UploadResult:
         """Take uploaded units out, by key.
@@ -188,11 +202,15 @@ class Uploads:
         return result
 
     async def _take(
-        self, repository: str, files: SentFiles, principal: str, *, call: str, receive: Receive
+        self, repository: str, files: SentFiles, grant: Grant, *, call: str, receive: Receive
     ) -> UploadResult:
         def change(target: UploadTarget, conduit: ImporterUploadConduit) -> Changes:
-            return self._admit(target, conduit, files, call=target.call(call), receive=receive)
+            named = target.call(call)
+            wish = self._wish(target, conduit, files, call=named, receive=receive)
+            check_grant(grant, [*wish.placed, *(unit.group for unit in wish.removed)])
+            return self._admit(target, conduit, files, wish=wish)
 
+        principal = grant.principal
         try:
             result = await self._change(repository, principal, change, files=files)
         except ReconcilerError as error:
@@ -211,7 +229,7 @@ class Uploads:
         )
         return result
 
-    def _admit(
+    def _wish(
         self,
         target: UploadTarget,
         conduit: ImporterUploadConduit,
@@ -219,20 +237,28 @@ class Uploads:
         *,
         call: str,
         receive: Receive,
-    ) -> Changes:
-        """Have plugins say what a request changes, decide about it, and store what it brings."""
-        session = self._session
-        with session.watch(call), upload_faults(call):
-            wish = received(receive(conduit))
-            placed = placed_units(wish.units, _KnownBytes(target, files))
-            removed = requested_removals(target, wish.removed)
-        if not placed and not removed and wish.answer is None:
+    ) -> Wish:
+        """Have plugins say what a request changes."""
+        with self._session.watch(call), upload_faults(call):
+            answer = received(receive(conduit))
+            placed = placed_units(answer.units, _KnownBytes(target, files))
+            removed = requested_removals(target, answer.removed)
+        if not placed and not removed and answer.answer is None:
             raise PluginFault(f"{call} made no unit of {files.names}")
-        groups = Admission(session, self._desired, target, files=files).admit(placed)
-        leaving = leaving_units(session, target, conduit, units=removed) if removed else []
-        both = sorted({group.name for group in groups} & {group.name for group in leaving})
+        both = sorted(placed.keys() & {unit.group for unit in removed})
         if both:
             raise PluginFault(f"{call} adds to the group `{both[0]}` and removes from it")
+        return Wish(placed, removed, answer.answer)
+
+    def _admit(
+        self, target: UploadTarget, conduit: ImporterUploadConduit, files: SentFiles, *, wish: Wish
+    ) -> Changes:
+        """Decide about what a request changes, and store what it brings."""
+        session = self._session
+        groups = Admission(session, self._desired, target, files=files).admit(wish.placed)
+        leaving = (
+            leaving_units(session, target, conduit, units=wish.removed) if wish.removed else []
+        )
         record_units(session, target, groups, files=files)
         for file in files:
             restore_bytes(session, file)

@@ -118,6 +118,9 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("offered", sa.LargeBinary(), nullable=True))
     op.add_column("resource", sa.Column("base_url", sa.Text(), nullable=True))
     op.add_column(
+        "resource", sa.Column("private", sa.Boolean(), nullable=False, server_default="0")
+    )
+    op.add_column(
         "publication", sa.Column("linger", sa.Integer(), nullable=False, server_default="0")
     )
     op.add_column(

@@ -1,0 +1,181 @@
+"""Keys of `access` of a Publication: rules for readers and for uploaders."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from reconciler.manifest.fields import User
+from reconciler.model import AccessRule, Digest
+from reconciler.plugin import NotEmpty, OptionFault, Options, Secret
+
+PUBLIC = "public"
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)")
+_GLOB = re.compile(r"[a-z0-9*?._@/\[\]-]{1,255}")
+
+
+def _expiry(value: object) -> datetime:
+    """Return the first moment at which a rule opens nothing; a date is its last day, in UTC."""
+    try:
+        if isinstance(value, str) and _DATE.fullmatch(value):
+            return datetime.fromisoformat(value).replace(tzinfo=UTC) + timedelta(days=1)
+        if isinstance(value, str) and _TIME.fullmatch(value):
+            return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):  # no such day, or beyond the calendar
+        pass
+    raise OptionFault(
+        "expects a day, or a time with a time zone", hint="`2027-01-31` or `2027-01-31T18:00:00Z`"
+    )
+
+
+def _glob(text: str) -> str:
+    if not _GLOB.fullmatch(text):
+        raise OptionFault(
+            "expects a name or a glob of names", hint="in lower case, such as `acme-*`"
+        )
+    return text
+
+
+def _token_digest(text: str) -> str:
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
+        raise OptionFault(
+            "expects `sha256:` and 64 hex digits",
+            hint="`reconciler token` makes a token and prints its digest",
+        )
+    return text
+
+
+Expiry = Annotated[
+    datetime,
+    BeforeValidator(_expiry),
+    WithJsonSchema({"type": "string", "pattern": f"^({_DATE.pattern}|{_TIME.pattern})$"}),
+]
+Glob = Annotated[
+    str, AfterValidator(_glob), Field(json_schema_extra={"pattern": f"^{_GLOB.pattern}$"})
+]
+TokenDigest = Annotated[
+    str,
+    AfterValidator(_token_digest),
+    Field(json_schema_extra={"pattern": "^sha256:[0-9a-f]{64}$"}),
+]
+
+
+class UploaderSpec(Options):
+    """Credentials: `{token: ...}`, `{tokenDigest: ...}` or `{username: ..., password: ...}`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["token"]},
+                {"required": ["tokenDigest"]},
+                {"required": ["username", "password"]},
+            ],
+            "dependentRequired": {"password": ["username"]},
+        }
+    )
+
+    token: Secret | None = None
+    token_digest: TokenDigest | None = Field(
+        default=None, description="Digest of a token that `reconciler token` made."
+    )
+    username: User | None = Field(
+        default=None,
+        description="With `password`: its user. With a token: what records call who has it.",
+    )
+    password: Secret | None = None
+    projects: Annotated[tuple[Glob, ...], Field(strict=False), NotEmpty()] = Field(
+        default=(), description="Names that it is for, with globs; none: all."
+    )
+    expires: Expiry | None = Field(
+        default=None, description="Its last day, in UTC, or the moment at which it ends."
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        kinds = [self.token, self.token_digest, self.password]
+        if sum(kind is not None for kind in kinds) != 1 or (
+            self.password is not None and self.username is None
+        ):
+            raise OptionFault(
+                "expects either `token`, `tokenDigest`, or `username` and `password`",
+                hint="`{token: {env: NAME}}` or `{username: ci, password: {env: NAME}}`",
+            )
+        return self
+
+    @property
+    def rule(self) -> AccessRule:
+        """The rule, as the engine knows it."""
+        return AccessRule(
+            token=self.token.reference if self.token else None,
+            username=self.username or "",
+            password=self.password.reference if self.password else None,
+            token_digest=Digest.parse(self.token_digest) if self.token_digest else None,
+            projects=self.projects,
+            expires=self.expires,
+        )
+
+
+class ReaderSpec(UploaderSpec):
+    """Readers: `public`, or credentials as of an uploader."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _short(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(value, str):
+            if value != PUBLIC:
+                raise OptionFault(
+                    "expects `public`, or a rule", hint="`[public]` or `[{token: {env: NAME}}]`"
+                )
+            return cls.model_construct()
+        return handler(value)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"const": PUBLIC}, handler(core)]}
+
+    @property
+    def is_public(self) -> bool:
+        return self.token is None and self.token_digest is None and self.password is None
+
+
+def _public() -> list[ReaderSpec]:
+    return [ReaderSpec.model_construct()]
+
+
+class AccessSpec(Options):
+    read: Annotated[list[ReaderSpec], NotEmpty()] = Field(default_factory=_public)
+    upload: list[UploaderSpec] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _is_clear(self) -> Self:
+        if len(self.read) > 1 and any(reader.is_public for reader in self.read):
+            raise OptionFault(
+                "`read` names `public` beside others, and would let every client read",
+                hint="leave out `public`, or the others",
+            )
+        return self
+
+    @property
+    def readers(self) -> tuple[AccessRule, ...] | None:
+        """The rules for readers; None for every client."""
+        if any(reader.is_public for reader in self.read):
+            return None
+        return tuple(reader.rule for reader in self.read)

@@ -1,0 +1,53 @@
+"""Access to publications: references to secrets, the rules that hold them, and what they permit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from reconciler.model.digest import Digest
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A reference to a secret, never its value.
+
+    Exactly one of `env` (variable name) and `file` (absolute path) is set.
+    """
+
+    env: str | None = None
+    file: str | None = None
+
+    def __str__(self) -> str:
+        return f"env {self.env}" if self.env else f"file {self.file}"
+
+
+class AccessRule(msgspec.Struct, frozen=True):
+    """Credentials that open a publication, for readers or for uploaders.
+
+    Exactly one of `token`, `token_digest` (of a generated token) and `password` is set; a password
+    has a `username`, a token may have one, which is then what records call its user. `projects`:
+    globs of group names, none: all. `expires`: from when on it opens nothing.
+    """
+
+    token: Secret | None = None
+    username: str = ""
+    password: Secret | None = None
+    token_digest: Digest | None = None
+    projects: tuple[str, ...] = ()
+    expires: datetime | None = None
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """Permission of a client. `principal`: its name in records; `token` for one without.
+
+    `projects`: globs of the names that it is for; none: all.
+    """
+
+    principal: str
+    projects: tuple[str, ...] = ()
+
+    def covers(self, name: str) -> bool:
+        """Return True for a name of the grant; what has no name is for a grant of all alone."""
+        return not self.projects or any(fnmatchcase(name, glob) for glob in self.projects)
