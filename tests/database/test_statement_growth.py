@@ -18,7 +18,7 @@ from types import FunctionType, TracebackType
 from typing import Any, Self
 
 import pytest
-from sqlalchemy import ClauseElement, Connection, Engine, event
+from sqlalchemy import ClauseElement, Connection, Engine, event, text
 from sqlalchemy.dialects.sqlite import dialect
 from sqlalchemy.sql.base import Executable
 
@@ -26,7 +26,8 @@ from reconciler import database
 from reconciler.database import PublicationStage, Stage, Writer
 from reconciler.database.bulk import Bulk
 from tests.support import room_operations
-from tests.support.large_states import opened_state
+from tests.support.large_states import LargeState, opened_state
+from tests.support.old_statements import OLD_STATEMENTS
 from tests.support.room_operations import SMALL, WHOLE
 
 SIZES = (200, 5_000)
@@ -166,10 +167,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Works:
-    """Work of the small operations, and of those that answer for a whole."""
+    """Work of the small operations, of those that answer for a whole, and of old statements."""
 
     small: Work
     whole: Work
+    old: Work
 
 
 @pytest.fixture(scope="module")
@@ -180,13 +182,30 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> list[Works]:
 
 def _worked(folder: Path, groups: int) -> Works:
     with opened_state(folder, groups) as state:
+        old = _old_work(state)
         done = []
         for operations in (SMALL, WHOLE):
             with Work() as work:
                 for operation in operations.values():
                     operation(state)
             done.append(work)
-        return Works(*done)
+        small, whole = done
+        return Works(small, whole, old)
+
+
+def _old_work(state: LargeState) -> Work:
+    ids = {"publication": state.publication_id, "repository": state.repository_id}
+    total = Work()
+    with state.writer._writing.connect() as connection:
+        for name, statement in OLD_STATEMENTS.items():
+            known = {key: value for key, value in ids.items() if f":{key}" in statement}
+            with Work() as work:
+                result = connection.execute(text(statement), known)
+                if result.returns_rows:
+                    result.all()
+            total.steps[name] = work.steps.total()
+        connection.rollback()
+    return total
 
 
 def _growing(smaller: Work, larger: Work) -> dict[str, str]:
@@ -205,6 +224,11 @@ def test_the_work_of_a_small_change_does_not_grow_with_the_state(works: list[Wor
 def test_only_answers_for_a_whole_grow_with_it(works: list[Works]) -> None:
     smaller, larger = works
     assert _growing(smaller.whole, larger.whole).keys() == WHOLE_ANSWERS.keys()
+
+
+def test_statements_that_were_mended_would_be_seen(works: list[Works]) -> None:
+    smaller, larger = works
+    assert _growing(smaller.old, larger.old).keys() == OLD_STATEMENTS.keys()
 
 
 def test_no_statement_is_left_out(works: list[Works]) -> None:
