@@ -6,7 +6,6 @@ import secrets
 
 from reconciler.cli import output
 from reconciler.cli.output import Layout, LayoutOption
-from reconciler.model import Digest
 
 NAME = "token"
 PREFIX = "reconciler_"  # by which scanners of secrets know it
@@ -18,6 +17,8 @@ def command(layout: LayoutOption = Layout.TABLE) -> int:
 
     The token is shown once and kept nowhere.
     """
+    from reconciler.model import Digest
+
     token = f"{PREFIX}{secrets.token_urlsafe(RANDOM_BYTES)}"
     digest = str(Digest.of(token.encode()))
     output.answer(

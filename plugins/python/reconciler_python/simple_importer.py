@@ -199,15 +199,17 @@ def _listed(
     glob are asked for even where the list lacks them: that alone does not say that they are gone.
     """
     prefilter = ProjectFilter(options, conduit.filters)
-    literal, shared = set(options.literal_projects()), options.shared
+    literal, shared, refusal = set(options.literal_projects()), options.shared, ""
+    filters, shares = bool(prefilter), bool(shared)  # asked once: the list may be long
     for name, serial in serials.items():
-        validator = None if serial is None else f"{_SERIAL}{serial}"
+        if filters:
+            refusal = prefilter.refusal(name)
         yield Group(
             name,
-            validator,
+            None if serial is None else f"{_SERIAL}{serial}",
             listed=name not in literal,
-            refused=prefilter.refusal(name),
-            shared=bool(shared and shared.for_project(name)),
+            refused=refusal,
+            shared=shares and bool(shared.for_project(name)),
         )
     yield from _named(options, sorted(literal - serials.keys()))
 
@@ -255,15 +257,17 @@ async def _projects(page: Page, options: SelectionOptions) -> dict[str, int | No
             f"{shown_url(page)}: none of its {len(listed):,} projects has a usable name"
         )
     serials: dict[str, int | None] = {}
+    takes_all = options.takes_every_name
     while listed:  # half a million entries: let each go as soon as it is read
         entry = listed.pop()
         name = project_name(entry.name)
-        if name is None or not _may_be_in(name, options):
+        if name is None or not (takes_all or _may_be_in(name, options)):
             continue
-        serial = serials.get(name)
-        serials[name] = (
-            entry.serial if serial is None or entry.serial is None else max(serial, entry.serial)
-        )
+        serial = entry.serial
+        if name in serials:  # in another spelling
+            before = serials[name]
+            serial = serial if before is None or serial is None else max(before, serial)
+        serials[name] = serial
     return serials
 
 

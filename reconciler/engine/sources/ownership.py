@@ -124,6 +124,10 @@ class NameOwnership:
             return True
         return self.ruling(source, name, committed.get(name)).allowed
 
+    def allows_all(self) -> bool:
+        """Return True if no name has, or may have, an owner yet: then each name is allowed."""
+        return not self._incomplete and not self._owners
+
     def claim(self, source: str, names: Iterable[str]) -> None:
         """Give `source` the names that it has, those excepted that another one owns already."""
         if not self._shared:

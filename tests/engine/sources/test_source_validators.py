@@ -60,6 +60,22 @@ def test_groups_with_validators_of_their_own_are_settled_one_by_one(site: Rehear
     assert asked(site) == ["up/b"]
 
 
+def test_what_stands_as_declared_is_checked_like_everything_else(site: Rehearsal) -> None:
+    site.says("a", site.file("one"), validator="a1")
+    site.says("b", site.file("three"), validator="b1")
+    site.applied()
+    site.validator("v2")
+    assert asked(site) == []
+
+    async def twice(conduit: ReadConduit) -> AsyncIterator[Group]:
+        for name in ("a", "b", "b"):
+            yield Group(name, f"{name}1", listed=True)
+
+    site.script.on_declare = twice
+    assert "the group `b` twice" in site.failed()
+    assert site.held() == ["a/one", "b/three"]
+
+
 def test_other_rules_are_not_what_it_was_committed_under(site: Rehearsal) -> None:
     site.applied()
     site.declare(site.remote(), repository(), rules("deny: [two]"))

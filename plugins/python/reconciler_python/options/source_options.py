@@ -188,6 +188,11 @@ class SelectionOptions(Options):
             }
         )
 
+    @property
+    def takes_every_name(self) -> bool:
+        """True if any project may be in: nothing is excluded, and nothing selects."""
+        return not (self.include or self.files or self.requirements or self.excluded)
+
     def concerns(self, project: str) -> bool:
         """Return True if a project may be in, before `exclude`, filters and dependencies are asked.
 

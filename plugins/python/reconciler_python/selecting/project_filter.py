@@ -29,6 +29,10 @@ class ProjectFilter:
             _Names(scope, rules) for scope, rules in written if rules.denied or rules.allowed
         ]
 
+    def __bool__(self) -> bool:
+        """True if any filter asks for names: else each `refusal` is empty."""
+        return bool(self._asked)
+
     def refusal(self, project: str) -> str:
         """Return why none of the project's files can pass; empty where its files decide.
 
