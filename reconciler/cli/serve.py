@@ -36,9 +36,9 @@ def command(
     from datetime import UTC, datetime
     from functools import partial
 
-    from reconciler.cli.serve_adapter import application
     from reconciler.engine.access.authentication import locked_out
     from reconciler.serve import serve
+    from reconciler.serve_adapter import application
 
     proxies = _networks(trusted_proxy or [])
     # opened once for writing: a server that starts before the first apply has a database to watch

@@ -72,7 +72,7 @@ async def _upload(
 
     Files before a refused one stay in the repository.
     """
-    from reconciler.cli.serve_adapter import upload_message
+    from reconciler.serve_adapter import upload_message
 
     delayed = False
     try:

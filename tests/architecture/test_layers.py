@@ -38,8 +38,9 @@ KNOWS: Mapping[str, frozenset[str]] = {
     "manifest": GROUND | {"plugin"},
     "engine": GROUND | ROOMS,
     "serve": GROUND | {"database", "store"},
-    "plugin.testing": GROUND | ROOMS | {"manifest", "engine"},
-    "cli": GROUND | ROOMS | {"manifest", "engine", "scaffold", "serve"},
+    "serve_adapter": GROUND | ROOMS | {"manifest", "engine", "serve"},
+    "plugin.testing": GROUND | ROOMS | {"manifest", "engine", "serve_adapter"},
+    "cli": GROUND | ROOMS | {"manifest", "engine", "scaffold", "serve", "serve_adapter"},
     **dict.fromkeys(PLUGINS, frozenset({"plugin"})),
 }
 
@@ -111,6 +112,10 @@ def test_engine_joins_the_rooms_and_knows_neither_manifests_nor_surfaces() -> No
 
 def test_serve_reads_what_was_published_and_knows_neither_engine_nor_manifest_nor_plugins() -> None:
     assert strangers("serve") == []
+
+
+def test_one_module_joins_the_server_with_the_engine() -> None:
+    assert strangers("serve_adapter") == []
 
 
 def test_scaffold_writes_text_and_knows_nothing_of_what_it_is_for() -> None:

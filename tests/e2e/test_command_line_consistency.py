@@ -252,7 +252,7 @@ def test_no_command_writes_without_a_word_on_how_long_it_waits() -> None:
         for file in folder.glob("*.py")
         if re.search(r"\b(Engine|Service)\(", file.read_text(encoding="utf-8"))
     }
-    assert openers == {"settings", "serve_adapter"}
+    assert openers == {"settings"}
 
 
 @pytest.mark.parametrize("verb", ["gc", "upload"])

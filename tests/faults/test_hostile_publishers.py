@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.serve_adapter import PublisherSuggestions
 from reconciler.errors import Conflict
 from reconciler.plugin import Artifact, Gone, Redirect, Refused, StoredArtifact, Unit
 from reconciler.serve import Application, Catalogue
+from reconciler.serve_adapter import PublisherSuggestions
 from tests.support.asgi import Client
 from tests.support.hostile import FAILURES, Hostile, assert_named, begin, plugins, render
 

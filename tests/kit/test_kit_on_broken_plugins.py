@@ -156,7 +156,7 @@ CASES = [
         broken.GreedyDeclare,
         "a_failing_group_does_not_affect_others",
         "every group fails",
-        "read the pages of a group in `read`",
+        "read ['peace.json', 'war.json'], which are about one group each, in `read`",
     ),
     one(
         broken.Stumbling,

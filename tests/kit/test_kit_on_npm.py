@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
+from hashlib import sha512
 from typing import Any
 
 from reconciler.plugin.testing import Conformance, Subject, Upstream
 from reconciler_npm import importer, package, publisher
+from tests.support.clients import fetched
 from tests.support.npm import packument, registry, tarball, version
 
 ONE, TWO, SCOPED = (
@@ -29,6 +32,14 @@ def becomes(*packuments: dict[str, Any]) -> Callable[[Upstream], None]:
     return change
 
 
+def client(url: str) -> None:
+    """Read as npm does: the packument, and the tarball where it says."""
+    dist = json.loads(fetched(f"{url}left-pad"))["versions"]["1.2.0"]["dist"]
+    assert dist["tarball"].startswith(url)
+    digest = b64encode(sha512(fetched(dist["tarball"])).digest()).decode()
+    assert dist["integrity"] == f"sha512-{digest}"
+
+
 class TestRegistry(Conformance):
     def subject(self) -> Subject:
         other = tarball("left-pad", "2.0.0", description="the same name")
@@ -41,8 +52,7 @@ class TestRegistry(Conformance):
             rules={"deny": ["left-pad@<1"], "deprecated": False},
             changes=[
                 becomes(packument("left-pad", ONE, TWO), SCOPE),
-                becomes(packument("left-pad", ONE, TWO, next="1.2.0"), SCOPE),
-                becomes(packument("left-pad", ONE, TWO)),
+                becomes(packument("left-pad", ONE, TWO, next="1.2.0")),
             ],
             refused=[{"include": ["@example/*"]}, {"include": ["left-pad@^^"]}],
             uploads={
@@ -56,5 +66,6 @@ class TestRegistry(Conformance):
                 "version.tgz": tarball("left-pad", "1.0"),
                 "text.json": json.dumps(ONE).encode(),
             },
+            client=client,
             fields={"tag": "next"},
         )

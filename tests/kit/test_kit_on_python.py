@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from urllib.parse import urljoin
 
 from reconciler.plugin.testing import Conformance, Subject, Upstream
 from reconciler_python import distribution, importer, project, publisher
+from tests.support.clients import fetched
 from tests.support.wheels import Built, build_sdist, build_wheel
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -113,6 +116,15 @@ def upstream(render: Callable[[Projects], Rendered], media_type: str) -> Upstrea
     return Upstream(render(FIRST), media_types=dict.fromkeys(every, media_type))
 
 
+def client(url: str) -> None:
+    """Read as pip does: the list, the page of a project, and a file of it."""
+    page = f"{url}simple/"
+    name = json.loads(fetched(page, Accept=JSON))["projects"][0]["name"]
+    for line in json.loads(fetched(f"{page}{name}/", Accept=JSON))["files"]:
+        body = fetched(urljoin(f"{page}{name}/", line["url"]))
+        assert sha256(body).hexdigest() == line["hashes"]["sha256"]
+
+
 class TestJson(Conformance):
     def subject(self) -> Subject:
         return Subject(
@@ -123,6 +135,7 @@ class TestJson(Conformance):
             changes=[becomes(as_json(files)) for files in CHANGED],
             path="simple/",
             source={"everything": True, "exclude": ["zzz"]},
+            client=client,
         )
 
 
@@ -137,4 +150,5 @@ class TestHtml(Conformance):
             path="simple/",
             source={"include": ["anchor", "buoy"]},
             remote={"policy": "on-demand"},
+            client=client,
         )

@@ -6,9 +6,12 @@ the sound plugin of `tests.support.quotes` with one thing wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from hashlib import sha256
+from logging import getLogger
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -25,12 +28,15 @@ from reconciler.plugin import (
     Unit,
 )
 from reconciler.plugin.testing import Upstream
+from tests.kit.test_kit_on_broken_plugins import kit, verdict
 from tests.kit.test_kit_on_quotes import FIRST, pages
+from tests.support.clients import fetched
 from tests.support.mistakes import (
     ARTIFACT,
     DIGEST,
     EMPTY,
     NO_TEXT,
+    REVEALED,
     TEXT,
     UNIT,
     Nameless,
@@ -38,6 +44,8 @@ from tests.support.mistakes import (
     Stranger,
     Textual,
     content_type,
+    counted,
+    dated,
     deciding,
     declaring,
     emitting,
@@ -49,17 +57,21 @@ from tests.support.mistakes import (
     loaded,
     metadata,
     no_generator,
+    noted,
+    open_all,
     page,
     plain,
     plan,
     publisher,
     publishing,
     reading,
+    revealing,
     run,
     same_path,
     signed,
     subject_of,
     swallowed,
+    told_in_metadata,
     twice_group,
     unawaited,
     units,
@@ -313,6 +325,68 @@ PUBLISHING = {
 }
 
 
+class Judged(NamedTuple):
+    """A row, the test of the kit that catches it, and more of its Subject."""
+
+    row: Row
+    test: str
+    more: Mapping[str, Any] = {}
+
+
+SECRET: Mapping[str, Any] = {"publication": {"key": REVEALED}}
+JUDGING = {
+    "secret in a page": Judged(
+        Row(
+            revealing(lambda key, output: output.page("a", key.encode(), "text/plain")),
+            "in the page `a`",
+            "and never the value",
+        ),
+        "secrets_are_not_revealed",
+        SECRET,
+    ),
+    "secret in a path": Judged(
+        Row(
+            revealing(lambda key, output: output.page(f"a/{key}", b"", "text/plain")),
+            "in the path of a file",
+            "and never the value",
+        ),
+        "secrets_are_not_revealed",
+        SECRET,
+    ),
+    "secret in the log": Judged(
+        Row(
+            revealing(lambda key, output: getLogger("quotes").debug("key %s", key)),
+            "in a message of the log (`quotes`)",
+            "and never the value",
+        ),
+        "secrets_are_not_revealed",
+        SECRET,
+    ),
+    "secret in metadata": Judged(
+        Row(told_in_metadata(), "in the metadata of units", "and never the value"),
+        "secrets_are_not_revealed",
+        {"source": {"key": REVEALED}},
+    ),
+    "indexes by chance": Judged(
+        Row(indexed(indexes_of=classmethod(counted)), "`indexes_of`", "on its arguments alone"),
+        "indexes_are_pure",
+    ),
+    "entries by the clock": Judged(
+        Row(indexed(entry_of=classmethod(dated)), "`entry_of`", "on its arguments alone"),
+        "indexes_are_pure",
+    ),
+    "entry changes its unit": Judged(
+        Row(indexed(entry_of=classmethod(noted)), "`entry_of`", "leave it as it is"),
+        "indexes_are_pure",
+    ),
+    "no file for clients": Judged(
+        Row(publishing(open_all), "fails on the publication of the first upstream", "media types"),
+        "clients_can_use_the_publication",
+        {"client": lambda url: fetched(f"{url}war/")},
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
     upstream = Upstream(pages({"war": FIRST["war"][:1], "peace": FIRST["peace"]}))
@@ -338,3 +412,22 @@ def test_a_mistake_is_caught_by_planning(mistake: str, upstream: Upstream, tmp_p
 @pytest.mark.parametrize("mistake", PUBLISHING)
 def test_a_mistake_is_caught_by_applying(mistake: str, upstream: Upstream, tmp_path: Path) -> None:
     examine(PUBLISHING[mistake], run(subject_of(PUBLISHING[mistake].part, upstream), tmp_path))
+
+
+@pytest.mark.parametrize("mistake", JUDGING)
+def test_a_mistake_is_caught_by_the_kit(
+    mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(REVEALED["env"], "a-word-that-nobody-guesses")
+    row, test, more = JUDGING[mistake]
+    examine(row, verdict(kit(row.part, **more), f"test_{test}", tmp_path) or "", name="")
+
+
+def test_a_secret_that_is_put_to_use_is_not_accused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(REVEALED["env"], "a-word-that-nobody-guesses")
+    part = revealing(
+        lambda key, output: output.page("a", sha256(key.encode()).digest(), "text/plain")
+    )
+    kit(part, **SECRET).test_secrets_are_not_revealed(tmp_path)

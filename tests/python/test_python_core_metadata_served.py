@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.cli.serve_adapter import assembled
 from reconciler.model import Digest
 from reconciler.plugin.registry import Registry
+from reconciler.serve_adapter import assembled
 from tests.support.asgi import AsgiResponse, Client, live
 from tests.support.faulty import Answer, FaultyServer, body, running, status
 from tests.support.mirror import Mirror, call, publication, remote, repository

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from reconciler.cli.serve_adapter import PublisherSuggestions
 from reconciler.plugin import MissingConduit, Publisher, Redirect
+from reconciler.serve_adapter import PublisherSuggestions
 
 
 class Lower(Publisher):

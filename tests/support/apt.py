@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def control(name: str, version: str = "1.0", architecture: str = "amd64", **fiel
     return "".join(f"{key}: {value}\n" for key, value in own.items())
 
 
+@cache
 def deb(text: str, ending: str = ".xz", *, data: bytes = b"") -> bytes:
     """A `.deb` with this control file."""
     pack = PACKERS[ending]

@@ -14,12 +14,21 @@ from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.request import Request, urlopen
 
 from tests.support.forked import started, write_to
 
 PIP = [sys.executable, "-m", "pip"]
 FORKED = {"pip", "pytest"}  # modules that take longer to be imported than to do their work
 PATIENCE = 300  # seconds, for what would else hang for ever
+
+
+def fetched(url: str, **headers: str) -> bytes:
+    """The body at a URL of a server on loopback. Names of headers with `_` for `-`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    with urlopen(Request(url, headers=named), timeout=60) as response:
+        body: bytes = response.read()
+        return body
 
 
 def program(name: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,13 @@ from reconciler.plugin import (
     Metadata,
     Options,
     Publisher,
+    Secret,
     Unit,
 )
 from reconciler.plugin.testing import Subject, Upstream
 from reconciler.plugin.testing.sandbox import Sandbox
 from tests.support.advertised import shelf
-from tests.support.quotes import QUOTE, Quote, QuoteImporter, QuotePublisher
+from tests.support.quotes import QUOTE, Quote, QuoteImporter, QuotePublisher, QuoteSource
 
 NO_TEXT: Any = 7  # what a type checker would have told
 TEXT: Any = "1d"
@@ -263,6 +266,43 @@ def signed(signer: Any) -> type:
 
 def page(path: Any, body: Any = b"", media_type: Any = "text/plain", **more: Any) -> type:
     return emitting(lambda conduit, output: output.page(path, body, media_type, **more))
+
+
+class Keyed(Options):
+    key: Secret
+
+
+REVEALED = {"env": "KIT_SECRET"}
+COUNTER = count()
+
+
+def revealing(body: Callable[[str, Any], Any]) -> type:
+    """A publisher that does something wrong with its secret."""
+    shown = emitting(lambda conduit, output: body(conduit.options.key.reveal(), output))
+    return type("Slip", (shown,), {"options": Keyed})
+
+
+def told_in_metadata() -> type:
+    """An importer that writes its secret into metadata, in base64."""
+
+    async def read(self: Any, conduit: Any, group: Group) -> Any:
+        value = b64encode(f"user:{conduit.options.key.reveal()}".encode()).decode()
+        return [Unit(QUOTE, f"{group.name}1", {"by": value}, [])]
+
+    return importer(read=read, options=type("Source", (QuoteSource, Keyed), {}))
+
+
+def dated(cls: type, unit: Any, index: str, options: Any) -> bytes:
+    return datetime.now().isoformat().encode()
+
+
+def counted(cls: type, unit: Any, options: Any) -> list[str]:
+    return [f"index-{next(COUNTER)}"]
+
+
+def noted(cls: type, unit: Any, index: str, options: Any) -> bytes:
+    unit.metadata["listed"] = True
+    return b"entry"
 
 
 def indexed(**attributes: Any) -> type:

@@ -27,7 +27,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reconciler.cli.serve_adapter import assembled
 from reconciler.database import Reader
 from reconciler.engine import CallLimits, Engine, Home, PlanOptions, Report
 from reconciler.engine.service import Service, uploaded_file
@@ -41,6 +40,7 @@ from reconciler.plugin import (
     Unit,
 )
 from reconciler.plugin.registry import Registry
+from reconciler.serve_adapter import assembled
 from tests.support.advertised import shelf
 from tests.support.asgi import AsgiResponse, Client, live
 from tests.support.faulty import FaultyServer, body, running

@@ -19,7 +19,8 @@ names the fault and what to do about it. The kit runs the real engine on a real 
 stands above the engine: plugins import it in their tests, `reconciler.plugin` never does.
 
 `conformance` joins the groups of tests (`..._tests`). They run a plugin in a `sandbox`, or look at
-the `sync_history` of one. The other modules observe: `reproducibility`, `blocking_calls`,
+the `sync_history` of one; `publication_server` serves what a sandbox published. The other modules
+observe: `reproducibility` (with other `interpreters`), `recorded_calls`, `blocking_calls`,
 `retained_state`.
 """
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from reconciler.plugin.testing.client_tests import ClientTests
 from reconciler.plugin.testing.loading_tests import LoadingTests
 from reconciler.plugin.testing.publishing_tests import PublishingTests
 from reconciler.plugin.testing.reading_tests import ReadingTests
+from reconciler.plugin.testing.secrecy_tests import SecrecyTests
 from reconciler.plugin.testing.statelessness_tests import StatelessnessTests
 from reconciler.plugin.testing.sync_tests import SyncTests
 from reconciler.plugin.testing.upload_tests import UploadTests
 
 
 class Conformance(
-    LoadingTests, SyncTests, ReadingTests, StatelessnessTests, PublishingTests, UploadTests
+    LoadingTests,
+    SyncTests,
+    ReadingTests,
+    StatelessnessTests,
+    PublishingTests,
+    ClientTests,
+    SecrecyTests,
+    UploadTests,
 ):
     """All tests of the kit. Derive from it, override `subject`, and let a test runner find them.
 

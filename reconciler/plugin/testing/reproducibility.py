@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import datetime as datetime_module
 import importlib
-import json
-import os
-import subprocess
 import sys
 import time as time_module
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from reconciler.plugin.testing.interpreters import opposite_interpreters
 from reconciler.plugin.testing.plugin_modules import replaced_globals
-from reconciler.plugin.testing.sandbox import Sandbox, SyncResult
+from reconciler.plugin.testing.sandbox import Sandbox, State, SyncResult
 from reconciler.plugin.testing.subject import EntryPointFunction, Subject
 from reconciler.plugin.testing.upstream import Upstream
 
 AHEAD = datetime_module.timedelta(days=1000, hours=5, minutes=7, seconds=11)
-SEED = "1"  # of hashing, which decides the iteration order of sets
-
-_PROGRAM = (
-    "import json, sys; request = json.load(sys.stdin); sys.path[:] = request['path'];"
-    " from reconciler.plugin.testing.reproducibility import run_request; run_request(request)"
-)
-_WAIT = 300  # seconds, for a process on a busy machine
 
 
 @contextmanager
@@ -43,35 +34,28 @@ def is_importable(subject: Subject) -> bool:
     return all("<" not in function.__qualname__ for function in subject.functions)
 
 
-def result_in_new_process(subject: Subject, folder: Path) -> SyncResult:
-    """Sync the subject's upstream in a new process, with another iteration order of sets."""
-    process = subprocess.run(
-        [sys.executable, "-c", _PROGRAM],
-        input=json.dumps(_request(subject, folder)),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_WAIT,
-        env={**os.environ, "PYTHONHASHSEED": SEED},
-    )
-    assert process.returncode == 0, (
-        f"the plugin fails in a new process: {process.stderr.strip()[-2000:]}"
-    )
-    result = json.loads(process.stdout.splitlines()[-1])
-    return SyncResult(
-        result["digest"],
-        [(path, media_type, digest) for path, media_type, digest in result["shown"]],
-    )
+def results_elsewhere(subject: Subject, here: State, folder: Path) -> Iterator[SyncResult]:
+    """Yield what other processes sync and publish, with other iteration orders of sets.
+
+    `here`: the result in this process. Sets of what it names have other orders there.
+    """
+    for number, interpreter in enumerate(opposite_interpreters(_names(here))):
+        inside = folder / str(number)
+        answer = interpreter.ask(_request(subject, inside), inside)
+        yield SyncResult(
+            answer["digest"],
+            [(path, media_type, digest) for path, media_type, digest in answer["shown"]],
+        )
 
 
-def run_request(request: dict[str, Any]) -> None:
-    """Apply in the other process, and print the result as JSON."""
+def run_request(request: dict[str, Any]) -> dict[str, Any]:
+    """Apply in another process, and return the result as plain data."""
+    sys.path[:] = request["path"]
     functions = [_function(*where) for where in request["functions"]]
     count = request["types"]
-    upstream = Upstream({}, url=request["url"])
     subject = Subject(
         functions[0],
-        upstream,
+        Upstream({}, url=request["url"]),
         functions[1 : 1 + count],
         next(iter(functions[1 + count :]), None),
         **request["keys"],
@@ -79,7 +63,28 @@ def run_request(request: dict[str, Any]) -> None:
     sandbox = Sandbox(subject, Path(request["folder"]))
     sandbox.apply()
     made = sandbox.made()
-    print(json.dumps({"digest": made.digest, "shown": made.shown}))
+    return {"digest": made.digest, "shown": made.shown}
+
+
+def _names(here: State) -> list[list[str]]:
+    """Return sets of texts that a plugin may have met, those of several texts each."""
+    keys: dict[str, list[str]] = {}
+    lists: list[list[str]] = []
+    for unit in here.units:
+        keys.setdefault(unit.group, []).append(unit.key)
+        lists += _lists_of_texts(unit.metadata)
+    sets = {tuple(sorted(set(names))) for names in (keys, *keys.values(), *lists)}
+    return [list(names) for names in sorted(sets) if len(names) > 1]
+
+
+def _lists_of_texts(value: Any) -> Iterator[list[str]]:
+    if isinstance(value, Mapping):
+        yield [*value]
+        value = list(value.values())
+    if isinstance(value, list):
+        yield [text for text in value if isinstance(text, str)]
+        for item in value:
+            yield from _lists_of_texts(item)
 
 
 def _request(subject: Subject, folder: Path) -> dict[str, Any]:

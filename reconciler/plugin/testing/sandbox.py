@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -19,7 +20,14 @@ from reconciler.database import Database, Reader
 from reconciler.engine import CallLimits, Engine, Home, PlanOptions, Report
 from reconciler.engine.service import Service
 from reconciler.manifest import read, read_recorded
-from reconciler.model import ActualPublication, ActualRepository, DesiredState, StoredUnit
+from reconciler.model import (
+    ActualPublication,
+    ActualRepository,
+    DesiredState,
+    Digest,
+    StoredUnit,
+    read_body,
+)
 from reconciler.plan import ContentChanges, Plan
 from reconciler.plugin import UploadedFile
 from reconciler.plugin.registry import Registry
@@ -65,7 +73,9 @@ class TemporaryHome(Home):
 
     def database(self, *, read_only: bool = True) -> Database:
         path = self.root / "state.db"
-        if not read_only and not path.exists():
+        if read_only and not path.exists():
+            return Database(f"sqlite:///{_empty_folder().name}/state.db").open(read_only)
+        if not path.exists():
             self.root.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_empty_database())
         return super().database(read_only=read_only)
@@ -75,10 +85,16 @@ class TemporaryHome(Home):
 
 
 @cache
+def _empty_folder() -> TemporaryDirectory[str]:
+    """Return the folder of an empty database, which goes with this process."""
+    folder = TemporaryDirectory(prefix="reconciler-")
+    Home(Path(folder.name)).database(read_only=False).close()
+    return folder
+
+
+@cache
 def _empty_database() -> bytes:
-    with TemporaryDirectory(prefix="reconciler-") as folder:
-        Home(Path(folder)).database(read_only=False).close()
-        return (Path(folder) / "state.db").read_bytes()
+    return (Path(_empty_folder().name) / "state.db").read_bytes()
 
 
 class _EntryPoint(EntryPoint):
@@ -98,7 +114,13 @@ class _EntryPoint(EntryPoint):
 
 
 def registry_of(subject: Subject) -> Registry:
-    """Return a registry that holds the subject alone."""
+    """Return the registry that holds the subject alone; all its sandboxes have the same one."""
+    registry: Registry = vars(subject).setdefault("registry", None) or _registry_of(subject)
+    vars(subject)["registry"] = registry
+    return registry
+
+
+def _registry_of(subject: Subject) -> Registry:
     points = {
         "reconciler.importers": [_EntryPoint("reconciler.importers", subject.importer)],
         "reconciler.publishers": [_EntryPoint("reconciler.publishers", subject.publisher)]
@@ -187,6 +209,10 @@ class Sandbox:
             )
         ]
 
+    def without_publication(self) -> list[Document]:
+        """Return the manifests without Publications, for what concerns the importer alone."""
+        return [document for document in self.documents if document["kind"] != "Publication"]
+
     def desired(self, documents: Iterable[Document] | None = None) -> DesiredState:
         """Read the manifests, or `documents`. Raises ManifestFaults."""
         path = self.folder / "sandbox.yaml"
@@ -250,6 +276,20 @@ class Sandbox:
     def shown(self) -> list[Shown]:
         """Return all representations of the publication, sorted."""
         return self.state().shown
+
+    def pages(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the rendered pages of the publication, by path."""
+        with self.home.database() as database:
+            reader = database.reader()
+            published = reader.actual_state().publications.get(NAME)
+            record = reader.publication(published.id) if published is not None else None
+            if published is None or record is None:
+                return
+            entries = [
+                each for each in reader.all_entries(published.id, record.number) if each.page
+            ]
+            for entry in entries:
+                yield entry.path, _body(reader, entry.digest)
 
     def made(self) -> SyncResult:
         """Return the digest of the latest version, and all representations."""
@@ -327,6 +367,14 @@ def _shown(reader: Reader, publication: ActualPublication) -> list[Shown]:
         (entry.path, entry.media_type, str(entry.digest))
         for entry in reader.all_entries(publication.id, record.number)
     )
+
+
+def _body(reader: Reader, digest: Digest) -> bytes:
+    """Return a rendered page, which is kept as a whole or in chunks."""
+    for packed in reader.pages([digest]).values():
+        return gzip.decompress(packed)
+    body = reader.chunked_bodies([digest])[digest]
+    return b"".join(read_body(body, reader.chunks))
 
 
 def files_below(root: Path) -> dict[str, bytes]:

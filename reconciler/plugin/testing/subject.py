@@ -14,6 +14,9 @@ EntryPointFunction = Callable[[], Any]
 Change = Callable[[Upstream], None]
 """Changes upstream: adds, replaces or removes pages."""
 
+Client = Callable[[str], object]
+"""Uses a publication by its URL, as a client of the ecosystem does."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -30,6 +33,12 @@ class Subject:
     Optional features: `uploads` are files by name that the repository accepts, `refused_uploads`
     files that it must refuse, `fields` texts by name that are sent with each of them, as `--field`
     does; `refused` are keys of sources that `validate_config` refuses.
+
+    `copy_source` and `upload_source` are keys of a source that copies from a repository, and of one
+    for uploads, where such sources have keys of their own.
+
+    `client` is called with the URL of the served publication, with a slash at its end, at first and
+    after all changes; it raises where a client would fail.
 
     Seconds: `block` for which the event loop may be blocked (sleeping, connecting and name look-ups
     are found however short they are); `patience` for which a call may wait without a call to the
@@ -52,6 +61,9 @@ class Subject:
     refused_uploads: Mapping[str, bytes] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
     refused: Sequence[Mapping[str, Any]] = ()
+    copy_source: Mapping[str, Any] = field(default_factory=dict)
+    upload_source: Mapping[str, Any] = field(default_factory=dict)
+    client: Client | None = None
 
     def __post_init__(self) -> None:
         vars(self)["importer"] = _as_function(self.importer)

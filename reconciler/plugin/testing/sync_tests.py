@@ -133,11 +133,12 @@ class SyncTests(BaseTests):
         It holds only those that `copy` lets in.
         """
         with self._sandbox(tmp_path) as sandbox:
+            copy = sandbox.subject.copy_source
             keys = {
                 name: value for name, value in sandbox.subject.publication.items() if name != "path"
             }
             sandbox.documents += [
-                sandbox.repository(PROMOTED, [{"repository": {"name": NAME}}]),
+                sandbox.repository(PROMOTED, [{"repository": {"name": NAME, **copy}}]),
                 *sandbox.publication(PROMOTED, keys),
             ]
             report, _ = sandbox.apply()

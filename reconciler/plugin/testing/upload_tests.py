@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.plugin import Importer
 from reconciler.plugin.testing.base_tests import BaseTests, apply_or_skip, skip
 from reconciler.plugin.testing.sandbox import Sandbox
 from reconciler.plugin.testing.subject import Subject
-
-SOURCES: list[dict[str, Any]] = [{"upload": {}}]
 
 
 class UploadTests(BaseTests):
@@ -63,7 +60,7 @@ class UploadTests(BaseTests):
 
 
 def _open_for_uploads(sandbox: Sandbox) -> None:
-    sandbox.documents = sandbox.usual(sources=SOURCES)
+    sandbox.documents = sandbox.usual(sources=[{"upload": dict(sandbox.subject.upload_source)}])
     apply_or_skip(sandbox)
 
 

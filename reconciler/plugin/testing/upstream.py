@@ -67,7 +67,7 @@ class Upstream:
     @contextmanager
     def served(self) -> Iterator[None]:
         """Serve on loopback within the block."""
-        server = _Server(("127.0.0.1", 0), _handler(self))
+        server = QuietServer(("127.0.0.1", 0), _handler(self))
         thread = threading.Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="upstream"
         )
@@ -93,7 +93,9 @@ class Upstream:
         return 200, self._pages[path], media_type
 
 
-class _Server(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
+    """A server that says nothing of clients that leave."""
+
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -103,6 +105,7 @@ class _Server(ThreadingHTTPServer):
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body at once: two small packets wait for each other
 
         def do_GET(self) -> None:
             status, body, media_type = upstream.answer(

@@ -1,4 +1,7 @@
-"""The served application, built in each worker process."""
+"""The served application: `serve` joined with `engine`, which do not know each other.
+
+Built in each worker process of `reconciler serve`, and by the conformance kit.
+"""
 
 from __future__ import annotations
 

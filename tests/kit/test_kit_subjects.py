@@ -1,0 +1,68 @@
+"""Keys of a Subject for each kind of source, and pages that are about one group alone."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import ManifestFaults
+from reconciler.plugin.testing import Upstream
+from reconciler.plugin.testing.reading_tests import pages_of_one_group
+from tests.kit import broken_content
+from tests.kit.test_kit_on_broken_plugins import kit
+from tests.support.quotes import QuoteSource
+
+GROUPS = {"war": ["w1", "w2"], "peace": ["p1"]}
+
+
+class Shelf(QuoteSource):
+    """A key that must be given."""
+
+    shelf: str
+
+
+class Shelved(broken_content.Uploads):
+    """Sound: sources of two kinds have a key of their own each, which must be given."""
+
+    upload_options = Shelf
+    repository_options = Shelf
+
+
+@pytest.mark.parametrize(
+    ("test", "field"),
+    [
+        ("test_uploads_are_idempotent", "upload_source"),
+        ("test_a_repository_can_be_promoted", "copy_source"),
+    ],
+)
+def test_sources_of_each_kind_are_tried_with_their_own_keys(
+    test: str, field: str, tmp_path: Path
+) -> None:
+    """Kind: a feature that the kit cannot examine because a source needs a key."""
+    given = {"uploads": {"q1": b"one"}, field: {"shelf": "upper"}}
+    getattr(kit(Shelved, **given), test)(tmp_path)
+    with pytest.raises(ManifestFaults, match="shelf"):
+        getattr(kit(Shelved, **given | {field: {}}), test)(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "group"),
+    [
+        ("war.json", b"[]", "war"),
+        ("packages/w2/list", b"", "war"),
+        ("a", b"p1 1.0\n", "peace"),
+        ("a.gz", gzip.compress(b"p1 1.0\n"), "peace"),
+        ("Release", b"sha256 123 Packages", None),
+        ("index.json", b'{"war": 1, "peace": 2}', None),
+        ("prewar.json", b"w11 p12", None),
+        ("torn.gz", gzip.compress(b"p1 1.0\n")[:12], None),
+        ("both/war/peace", b"p1", None),
+    ],
+)
+def test_a_page_is_about_a_group_if_it_names_no_other(
+    path: str, body: bytes, group: str | None
+) -> None:
+    """Kind: a source of whole-source pages that is told to split them."""
+    assert pages_of_one_group(Upstream({path: body}), [path], GROUPS).get(path) == group
