@@ -86,6 +86,8 @@ class EgressSpec(Options):
 
 
 class RemoteSpec(Options):
+    model_config = ConfigDict(extra="ignore")
+
     type: str
     index: str | None = None
     url: RemoteUrl | None = None

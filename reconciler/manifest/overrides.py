@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -18,8 +19,9 @@ from reconciler.manifest.canonical import plain
 from reconciler.manifest.document import Document, ManifestText, Path, Unreadable, documents
 from reconciler.manifest.kinds import RepositorySpec
 from reconciler.manifest.plugin_lookup import Plugins, Usable
-from reconciler.manifest.plugin_options import merged
-from reconciler.manifest.references import Named
+from reconciler.manifest.plugin_options import located_on, merged
+from reconciler.manifest.references import Named, Table
+from reconciler.manifest.remote_defaults import RemoteDefaults, remote_defaults
 from reconciler.manifest.repositories import SOURCE_KEYS, selects, words_for_selecting
 from reconciler.manifest.resources import FILTER_KEYS, PUBLICATION_KEYS, Declaration
 from reconciler.manifest.scalars import shown
@@ -27,8 +29,8 @@ from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys, suggestion
 from reconciler.model import Filter, KeyLocations, Kind, Publication, Repository, SourceKind
 from reconciler.plugin import Options, PluginCallConfiguration
+from reconciler.plugin.options import Located
 from reconciler.plugin.source_options import option_keys, option_models, options_of
-from reconciler.reach import Reach
 
 OPTION = "--override"
 
@@ -106,7 +108,8 @@ def override(
     for (kind, name), own_settings in settings.items():
         declared = named[kind][name]
         if own_settings and declared.resource is not None:
-            _Overriding(declared, own_settings, plugins, faults=faults).apply()
+            overriding = _Overriding(declared, own_settings, plugins, faults=faults)
+            overriding.apply(named[Kind.REMOTE])
 
 
 class _Place(Document):
@@ -114,8 +117,10 @@ class _Place(Document):
 
     __slots__ = ("_settings",)
 
-    def __init__(self, settings: Sequence[Setting], reach: Reach | None) -> None:
-        super().__init__(ManifestText(OPTION, "", "", reach), 0, None, None)
+    def __init__(self, settings: Sequence[Setting], beside: Document) -> None:
+        """`beside`: the manifest, from whose folder relative paths start."""
+        source = beside.source
+        super().__init__(ManifestText(OPTION, source.folder, "", source.reach), 0, None, None)
         self._settings = settings
 
     def place(self, path: Path = (), *, key: bool = False) -> Origin:
@@ -148,10 +153,10 @@ class _Overriding:
         self._faults = faults
         self._label = f"{declared.kind.lower()}/{declared.name}"
 
-    def apply(self) -> None:
+    def apply(self, remotes: Table) -> None:
         resource = self._declared.resource
         if isinstance(resource, Repository):
-            self._repository(resource)
+            self._repository(resource, remotes)
         elif isinstance(resource, Filter):
             plugin = self._plugins.importer(resource.type)
             if isinstance(plugin, Usable) and self._are_plugin_keys([plugin.cls.filter_options]):
@@ -172,7 +177,7 @@ class _Overriding:
                 )
                 self._declared.resource = msgspec.structs.replace(resource, **changed)
 
-    def _repository(self, resource: Repository) -> None:
+    def _repository(self, resource: Repository, remotes: Table) -> None:
         plugin = self._plugins.importer(resource.type)
         if not isinstance(plugin, Usable) or not self._are_plugin_keys(option_models(plugin.cls)):
             return
@@ -183,6 +188,11 @@ class _Overriding:
                 "add a source to the manifest",
             )
         self._check_selection(resource, plugin)
+        defaults = {
+            source.name: remote_defaults(remotes[source.name].checked, plugin)
+            for source in resource.sources
+            if source.kind is SourceKind.REMOTE and plugin.cls.remote_keys
+        }
         sources = tuple(
             msgspec.structs.replace(
                 source,
@@ -192,6 +202,7 @@ class _Overriding:
                     core=SOURCE_KEYS[source.kind],
                     config=source.config,
                     kind=source.kind,
+                    remote=defaults.get(source.name) if source.kind is SourceKind.REMOTE else None,
                 ),
                 locations=self._written(source.locations),
             )
@@ -222,6 +233,7 @@ class _Overriding:
         core: Sequence[str],
         config: PluginCallConfiguration,
         kind: str = "",
+        remote: RemoteDefaults | None = None,
     ) -> dict[str, Any]:
         """Return the fields of a source or publication that differ.
 
@@ -229,13 +241,13 @@ class _Overriding:
         """
         model = options_of(plugin.cls, kind)
         value = self._over(
-            merged(self._declared.checked, path, plugin, core=core, kind=kind),
+            merged(self._declared.checked, path, plugin, core=core, kind=kind, remote=remote),
             elsewhere=set().union(*map(option_keys, option_models(plugin.cls)))
             - option_keys(model),
         )
         top = {setting.path[0]: plain(value.get(setting.path[0])) for setting in self._settings}
         return {
-            "options": self._options(model, value),
+            "options": self._options(model, value, located=located_on(remote)),
             "config": PluginCallConfiguration(top, config.repository, config.plugin),
         }
 
@@ -263,9 +275,15 @@ class _Overriding:
 
         return KeyLocations(find)
 
-    def _options(self, model: type[Options], value: dict[str, Any]) -> Options | None:
-        place = _Place(self._settings, self._declared.checked.document.source.reach)
-        return Checked(place, self._faults).against(model, (self._label,), value)
+    def _options(
+        self,
+        model: type[Options],
+        value: dict[str, Any],
+        *,
+        located: Mapping[str, Located] = MappingProxyType({}),
+    ) -> Options | None:
+        place = _Place(self._settings, self._declared.checked.document)
+        return Checked(place, self._faults).against(model, (self._label,), value, located=located)
 
     def _are_plugin_keys(self, models: Iterable[type[Options]]) -> bool:
         """Refuse keys of the core, which only manifests change; return True if there are none."""

@@ -9,9 +9,11 @@ from typing import Any
 from reconciler.manifest.canonical import canonical
 from reconciler.manifest.document import Document, Path
 from reconciler.manifest.plugin_lookup import Usable
+from reconciler.manifest.remote_defaults import RemoteDefaults
 from reconciler.manifest.validation import Checked
 from reconciler.model import KeyLocations
 from reconciler.plugin import Options, PluginCallConfiguration
+from reconciler.plugin.options import Located
 from reconciler.plugin.source_options import option_keys, options_of
 
 
@@ -29,27 +31,54 @@ class Effective:
 
 
 def effective(
-    checked: Checked, path: Path, plugin: Usable, *, core: Sequence[str], kind: str = ""
+    checked: Checked,
+    path: Path,
+    plugin: Usable,
+    *,
+    core: Sequence[str],
+    kind: str = "",
+    remote: RemoteDefaults | None = None,
 ) -> Effective | None:
     """Return the options of `plugin` at `path`, or None and faults where they are invalid.
 
-    `core`: keys at `path` that belong to the core. `kind`: of the source at `path`.
+    `core`: keys at `path` that belong to the core. `kind`: of the source at `path`; `remote`: what
+    the Remote sets that this one names.
     """
     left = plugin_keys(checked, path, core)
     model = options_of(plugin.cls, kind)
-    options = checked.against(model, path, _over(plugin, left, model), also=core)
+    options = checked.against(
+        model,
+        path,
+        _over(plugin, left, model, remote=remote),
+        also=core,
+        located=located_on(remote),
+        note=remote.note(left) if remote is not None else "",
+    )
     if options is None:
         return None
-    spec = canonical(left, options, plugin.given)
-    return Effective(options, spec, PluginCallConfiguration({}, spec, plugin.config))
+    hidden = remote.values if remote is not None else {}
+    spec = canonical(left, options, {*plugin.given, *hidden})
+    recorded = {**remote.spec, **spec} if remote is not None else spec
+    return Effective(options, spec, PluginCallConfiguration({}, recorded, plugin.config))
+
+
+def located_on(remote: RemoteDefaults | None) -> Mapping[str, Located]:
+    """Return the paths that the Remote of a source names, by token."""
+    return remote.located if remote is not None else {}
 
 
 def merged(
-    checked: Checked, path: Path, plugin: Usable, *, core: Sequence[str], kind: str = ""
+    checked: Checked,
+    path: Path,
+    plugin: Usable,
+    *,
+    core: Sequence[str],
+    kind: str = "",
+    remote: RemoteDefaults | None = None,
 ) -> dict[str, Any]:
     """Return the options of `plugin` at `path` as plain data, before validation."""
     written = plugin_keys(checked, path, core)
-    return dict(_over(plugin, written, options_of(plugin.cls, kind)))
+    return dict(_over(plugin, written, options_of(plugin.cls, kind), remote=remote))
 
 
 def plugin_keys(checked: Checked, path: Path, core: Sequence[str]) -> dict[str, Any]:
@@ -57,22 +86,31 @@ def plugin_keys(checked: Checked, path: Path, core: Sequence[str]) -> dict[str, 
     return {key: value for key, value in checked.mapping(*path).items() if key not in core}
 
 
-def _over(plugin: Usable, written: dict[str, Any], model: type[Options]) -> Mapping[str, Any]:
-    """Return the plugin level overlaid with `written`; a key without a value is not written.
+def _over(
+    plugin: Usable, written: dict[str, Any], model: type[Options], *, remote: RemoteDefaults | None
+) -> Mapping[str, Any]:
+    """Return plugin level and Remote overlaid with `written`; a key without a value is not written.
 
     Of the plugin level only what `model` knows: the rest is for other places.
     """
-    if not plugin.given:
+    if not plugin.given and remote is None:
         return written
     known = option_keys(model)
     given = {key: value for key, value in plugin.given.items() if key in known}
+    given |= remote.values if remote is not None else {}
     return {**given, **{key: value for key, value in written.items() if value is not None}}
 
 
-def key_locations(document: Document, below: Path, plugin: Usable | None = None) -> KeyLocations:
+def key_locations(
+    document: Document,
+    below: Path,
+    plugin: Usable | None = None,
+    *,
+    remote: RemoteDefaults | None = None,
+) -> KeyLocations:
     """Return the places of keys below `below`, looked up on demand.
 
-    Keys that only the plugin-level configuration of `plugin` sets are said to stand there.
+    Keys that only `remote`, or the plugin-level configuration of `plugin`, sets stand there.
     """
     document = document.bare()
 
@@ -80,9 +118,13 @@ def key_locations(document: Document, below: Path, plugin: Usable | None = None)
         origin = document.find((*below, *path))
         if origin is not None:
             return f"{origin.file}:{origin.line}"
-        if plugin is None or not path or path[0] not in plugin.given:
+        if not path or document.find((*below, path[0])) is not None:
             return None
-        elsewhere = document.find((*below, path[0])) is None
-        return f"plugin-level configuration of `{plugin.id}`" if elsewhere else None
+        origin = remote.find(path) if remote is not None else None
+        if origin is not None:
+            return f"{origin.file}:{origin.line}"
+        if plugin is None or path[0] not in plugin.given:
+            return None
+        return f"plugin-level configuration of `{plugin.id}`"
 
     return KeyLocations(find)

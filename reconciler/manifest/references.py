@@ -9,7 +9,7 @@ from reconciler.manifest.document import Path
 from reconciler.manifest.plugin_lookup import Plugins, Usable
 from reconciler.manifest.promotion import partial, refuse_cycles
 from reconciler.manifest.repositories import kinds_of
-from reconciler.manifest.resources import Declaration, publication
+from reconciler.manifest.resources import Declaration, publication, with_remotes
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation_messages import dotted, suggestion
 from reconciler.model import LATEST, Kind, SourceKind
@@ -59,6 +59,7 @@ def connect(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool
     scope = _Scope(named, complete)
     for document in declared:
         if document.kind is Kind.REPOSITORY:
+            with_remotes(document, named[Kind.REMOTE], plugins)
             copied = _repository(document, scope)
             if copied:
                 copies.setdefault(document.name, copied)

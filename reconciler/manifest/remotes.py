@@ -15,6 +15,7 @@ from reconciler.manifest.kinds import (
     RemoteSpec,
 )
 from reconciler.manifest.plugin_lookup import Usable
+from reconciler.manifest.remote_defaults import REMOTE_KEYS, remote_keys
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import suggestion
@@ -31,12 +32,14 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
     _check_location(checked, importer)
     _check_headers(checked)
     _check_certificate(checked)
-    if importer is None or not isinstance(manifest, RemoteManifest):
+    own = remote_keys(checked, importer) if importer is not None else None
+    if importer is None or own is None or not isinstance(manifest, RemoteManifest):
         return None
     spec = manifest.spec
+    core = {key: value for key, value in checked.mapping("spec").items() if key in REMOTE_KEYS}
     result = Remote(
         meta=manifest.meta(checked.document.place()),
-        spec=canonical(checked.mapping("spec"), spec),
+        spec=canonical(core, spec) | own,
         type=spec.type,
         index=spec.index,
         url=spec.url if spec.url is None else _address(checked, spec.url),

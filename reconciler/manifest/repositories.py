@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.errors import Origin
@@ -12,6 +13,7 @@ from reconciler.manifest.document import Path
 from reconciler.manifest.kinds import SOURCES, GuardSpec, Manifest, RepositoryManifest, SourceSpec
 from reconciler.manifest.plugin_lookup import Plugins, Usable
 from reconciler.manifest.plugin_options import Effective, effective, key_locations, merged
+from reconciler.manifest.remote_defaults import RemoteDefaults
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import dotted, keys
@@ -22,11 +24,26 @@ SOURCE_KEYS = {kind: tuple(keys(model)) for kind, model in SOURCES.items()}
 
 
 def repository(
-    checked: Checked, manifest: Manifest | None, importer: Usable, *, plugins: Plugins
+    checked: Checked,
+    manifest: Manifest | None,
+    importer: Usable,
+    *,
+    plugins: Plugins,
+    remotes: Mapping[str, RemoteDefaults] = MappingProxyType({}),
 ) -> Repository | None:
-    """Return the repository that a document declares, or None and faults."""
+    """Return the repository that a document declares, or None and faults.
+
+    `remotes`: what the remotes of its sources set, where the importer lets them.
+    """
     options = [
-        effective(checked, path, importer, core=SOURCE_KEYS[kind], kind=kind)
+        effective(
+            checked,
+            path,
+            importer,
+            core=SOURCE_KEYS[kind],
+            kind=kind,
+            remote=remotes.get(_remote_name(checked, path)),
+        )
         for index, entry in enumerate(checked.items("spec", "sources"))
         for kind, path in kinds_of(entry, index)
     ]
@@ -43,7 +60,7 @@ def repository(
         {key: value for key, value in checked.mapping("spec").items() if key != "sources"}, spec
     )
     sources = tuple(
-        _source(checked, index, entry, options=own, importer=importer)
+        _source(checked, index, entry, options=own, importer=importer, remotes=remotes)
         for index, (entry, own) in enumerate(zip(spec.sources, options, strict=True))
         if own
     )
@@ -59,6 +76,21 @@ def repository(
         guard=_guard(checked, spec.guard),
         removals_until=_removals_until(checked, manifest),
     )
+
+
+def remote_names(checked: Checked) -> list[str]:
+    """Return the names of the remotes that a Repository's sources name."""
+    paths = (
+        path
+        for index, entry in enumerate(checked.items("spec", "sources"))
+        for _, path in kinds_of(entry, index)
+    )
+    return [name for path in paths if (name := _remote_name(checked, path))]
+
+
+def _remote_name(checked: Checked, path: Path) -> str:
+    """Return the name of the Remote that the source at `path` names; empty for other kinds."""
+    return checked.text(*path, "name") or "" if path[-1] == SourceKind.REMOTE else ""
 
 
 def selects(importer: Usable, written: Collection[str]) -> bool:
@@ -125,10 +157,17 @@ def kinds_of(entry: object, index: int) -> list[tuple[str, Path]]:
 
 
 def _source(
-    checked: Checked, index: int, spec: SourceSpec, *, options: Effective, importer: Usable
+    checked: Checked,
+    index: int,
+    spec: SourceSpec,
+    *,
+    options: Effective,
+    importer: Usable,
+    remotes: Mapping[str, RemoteDefaults],
 ) -> Source:
     origin = checked.document.place(("spec", "sources", index))
     kind, core, name = _core_keys(checked, index, spec)
+    path: Path = ("spec", "sources", index, kind.value)
     return Source(
         id=f"{kind}:{name}" if name else kind.value,
         kind=kind,
@@ -138,7 +177,12 @@ def _source(
         config=options.config,
         origin=origin,
         version=spec.repository.version if spec.repository is not None else LATEST,
-        locations=key_locations(checked.document, ("spec", "sources", index, kind.value), importer),
+        locations=key_locations(
+            checked.document,
+            path,
+            importer,
+            remote=remotes.get(_remote_name(checked, path)),
+        ),
     )
 
 

@@ -20,8 +20,9 @@ from reconciler.manifest.kinds import (
 )
 from reconciler.manifest.plugin_lookup import Plugins, Unusable, Usable
 from reconciler.manifest.plugin_options import effective, key_locations, plugin_keys
+from reconciler.manifest.remote_defaults import remote_defaults
 from reconciler.manifest.remotes import remote
-from reconciler.manifest.repositories import repository
+from reconciler.manifest.repositories import remote_names, repository
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import keys, suggestion
@@ -120,6 +121,27 @@ def publication(
     )
 
 
+def with_remotes(
+    declared: Declaration, remotes: Mapping[str, Declaration], plugins: Plugins
+) -> None:
+    """Build a repository whose remotes may have keys for its sources.
+
+    Nothing is built where one of them is unknown or faulty, which is said of it.
+    """
+    importer = plugins.importer(declared.checked.text("spec", "type") or "")
+    if not isinstance(importer, Usable) or not _waits(declared.checked, importer):
+        return
+    defaults = {
+        name: remote_defaults(remotes[name].checked, importer) if name in remotes else None
+        for name in remote_names(declared.checked)
+    }
+    known = {name: own for name, own in defaults.items() if own is not None}
+    if len(known) == len(defaults):
+        declared.resource = repository(
+            declared.checked, declared.manifest, importer, plugins=plugins, remotes=known
+        )
+
+
 def _refuse_kind(checked: Checked) -> None:
     if checked.get("apiVersion") != API:
         checked.refuse(
@@ -162,8 +184,15 @@ def _filter(checked: Checked, manifest: Manifest | None, plugins: Plugins) -> Fi
 
 
 def _repository(checked: Checked, manifest: Manifest | None, plugins: Plugins) -> Repository | None:
+    """Build the repository, unless a Remote may have keys for it: `with_remotes` does then."""
     importer = _importer(checked, plugins)
-    return None if importer is None else repository(checked, manifest, importer, plugins=plugins)
+    if importer is None or _waits(checked, importer):
+        return None
+    return repository(checked, manifest, importer, plugins=plugins)
+
+
+def _waits(checked: Checked, importer: Usable) -> bool:
+    return bool(importer.cls.remote_keys and remote_names(checked))
 
 
 def _no_publication_yet(checked: Checked, manifest: Manifest | None, plugins: Plugins) -> None:

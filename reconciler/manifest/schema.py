@@ -22,7 +22,7 @@ from reconciler.manifest.kinds import (
 from reconciler.model import Kind, SourceKind
 from reconciler.plugin import Importer
 from reconciler.plugin.registry import Registry
-from reconciler.plugin.source_options import options_of
+from reconciler.plugin.source_options import options_of, remote_model
 
 _REFERENCE = "#/$defs/{model}"
 
@@ -41,7 +41,7 @@ def schema(registry: Registry) -> dict[str, Any]:
         Kind.REMOTE.value: _by_type(
             definitions,
             "Remote",
-            {id: _remote(definitions, plugin.cls) for id, plugin in importers.items()},
+            {id: _remote(definitions, id, plugin.cls) for id, plugin in importers.items()},
         ),
         Kind.FILTER.value: _by_type(
             definitions,
@@ -75,8 +75,10 @@ def schema(registry: Registry) -> dict[str, Any]:
     }
 
 
-def _remote(definitions: dict[str, Any], cls: Any) -> dict[str, Any]:
+def _remote(definitions: dict[str, Any], id: str, cls: Any) -> dict[str, Any]:
     spec = _object(definitions, "core", RemoteSpec)
+    if cls.remote_keys:
+        spec = _joined(spec, _object(definitions, f"importer.{id}.remote", remote_model(cls)))
     names = list(cls.well_known_names)
     if names:
         spec["properties"]["index"] = {"enum": names}
@@ -97,7 +99,8 @@ def _repository(definitions: dict[str, Any], id: str, plugin: Any) -> dict[str, 
         own = options_of(plugin.cls, kind)
         where = f"importer.{id}" if own is plugin.cls.options else f"importer.{id}.{kind}"
         options = _object(definitions, where, own)
-        sources[kind] = _joined(_object(definitions, "core", model), options, plugin.config)
+        given = {*plugin.config, *(plugin.cls.remote_keys if kind == SourceKind.REMOTE else ())}
+        sources[kind] = _joined(_object(definitions, "core", model), options, given)
     _say_what_to_take(sources[SourceKind.REMOTE], plugin)
     spec = _object(definitions, "core", RepositorySpec)
     choices = [{"required": [kind]} for kind in sources]
@@ -203,7 +206,7 @@ def _joined(
 ) -> dict[str, Any]:
     """Return the schema of one mapping with keys of the core and of a plugin.
 
-    `given`: keys that the plugin level sets, which manifests need not write.
+    `given`: keys that the plugin level or a Remote sets, which this mapping need not have.
     """
     return {
         "type": "object",

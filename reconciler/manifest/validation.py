@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
 from pydantic import ValidationError
 
-from reconciler.errors import Fault
+from reconciler.errors import Fault, Origin
 from reconciler.manifest.document import Document, Path
 from reconciler.manifest.scalars import scalar, shown
 from reconciler.manifest.validation_messages import Finding, dotted, explained, findings
 from reconciler.plugin import Options
 from reconciler.plugin.missing_packages import missing_package_hint
+from reconciler.plugin.options import Located
 from reconciler.reach import OutOfReach, Reach, Use
 
 Model = TypeVar("Model", bound=Options)
@@ -97,15 +99,24 @@ class Checked:
             self.refuse(place, f"`{dotted(place)}`: {error.message}", error.hint)
 
     def against(
-        self, model: type[Model], path: Path, value: Any, *, also: Sequence[str] = ()
+        self,
+        model: type[Model],
+        path: Path,
+        value: Any,
+        *,
+        also: Sequence[str] = (),
+        located: Mapping[str, Located] = MappingProxyType({}),
+        note: str = "",
     ) -> Model | None:
         """Return `value`, which stands at `path`, as an instance of `model`, or None and faults.
 
         Of keys without a value (`deny:`) nothing is said: see `refuse_nulls`. `also`: keys known
-        beside the model's, for hints.
+        beside the model's, for hints. `located`: paths by the tokens that stand for them in
+        `value`. `note`: what else counts at `path`, for hints about the whole.
         """
         try:
-            return model.model_validate_json(_encode(value), context=self.document.context)
+            context = {**self.document.context, "located": located}
+            return model.model_validate_json(_encode(value), context=context)
         except ValidationError as error:
             errors = findings(error, value)
         except Exception as error:  # a plugin's own validator
@@ -121,9 +132,11 @@ class Checked:
             else []
         )
         if fractions:
-            return self.against(model, path, _with_fractions(value, fractions), also=also)
+            value = _with_fractions(value, fractions)
+            return self.against(model, path, value, also=also, located=located, note=note)
         written = [finding for finding in errors if not _is_null(finding, value)]
-        self._faults.extend(explained(written, self.document, path, model=model, also=also))
+        told = explained(written, self.document, path, model=model, also=also)
+        self._faults.extend(_noted(told, self.document.place(path), note) if note else told)
         return None
 
     def refuse_nulls(self) -> None:
@@ -138,6 +151,13 @@ class Checked:
                 NOTHING_BEHIND,
                 key=True,
             )
+
+
+def _noted(faults: Iterable[Fault], whole: Origin, note: str) -> Iterator[Fault]:
+    """Yield the faults, those about the value as a whole with a further hint."""
+    for fault in faults:
+        hint = f"{fault.hint}; {note}" if fault.hint else note
+        yield Fault(fault.origin, fault.message, hint) if fault.origin == whole else fault
 
 
 def _nulls(value: Any, path: Path) -> Iterator[Path]:

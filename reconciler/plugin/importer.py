@@ -42,6 +42,9 @@ class Importer(Generic[Source, Filter]):
     folder_urls: ClassVar[bool] = True
     # Keys that select: a `remote` source writes one of them, or `everything: true`.
     selection_required: ClassVar[Sequence[str]] = ()
+    # Keys of `remote` sources that may stand on the Remote as well, for every source that names it;
+    # one that a source writes itself counts there. No secrets: credentials are the core's.
+    remote_keys: ClassVar[Sequence[str]] = ()
     # Several sources may fill a group (buckets, folders): no source owns its name.
     shared_groups: ClassVar[bool] = False
 

@@ -223,6 +223,9 @@ def ask(question: Callable[[Reach], str | None], reach: Reach | None) -> str | N
 
 def _located(text: object, info: ValidationInfo) -> Located:
     context = info.context if isinstance(info.context, dict) else {}
+    elsewhere: Located | None = context.get("located", {}).get(text)
+    if elsewhere is not None:  # found from the file that it stands in
+        return elsewhere
     folder = context.get("folder", os.curdir)
     if not isinstance(text, str) or not text or not text.isprintable():
         raise OptionFault(

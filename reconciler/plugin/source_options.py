@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from copy import copy
+from functools import cache
+from typing import Any, get_args
+
+from pydantic import create_model
+from pydantic.fields import FieldInfo
 
 from reconciler.plugin.options import Options
+from reconciler.plugin.secrets import Secret
 
 KINDS = ("remote", "repository", "upload")
 
@@ -31,4 +38,43 @@ def attribute(kind: str) -> str:
 
 def option_keys(model: type[Options]) -> set[str]:
     """Return the keys of a model, as manifests write them."""
-    return {field.alias or name for name, field in model.model_fields.items()}
+    return set(by_key(model))
+
+
+def by_key(model: type[Options]) -> dict[str, FieldInfo]:
+    """Return the fields of a model by their keys in manifests."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def remote_model(plugin: Any) -> type[Options]:
+    """Return the model of the keys of a plugin that may stand on a Remote; none is required."""
+    return _remote_model(options_of(plugin, "remote"), tuple(plugin.remote_keys))
+
+
+@cache
+def _remote_model(model: type[Options], keys: tuple[str, ...]) -> type[Options]:
+    fields: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if (field.alias or name) in keys:
+            own = copy(field)
+            if own.is_required():
+                own.default = None
+            fields[name] = (own.annotation, own)
+    made: type[Options] = create_model(
+        f"{model.__name__}OnRemote", __base__=Options, __module__=model.__module__, **fields
+    )
+    return made
+
+
+def holds_secret(annotation: Any) -> bool:
+    """Return True if an option of this type may hold a secret."""
+    return any(issubclass(each, Secret) for each in _classes(annotation))
+
+
+def _classes(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type):
+        yield annotation
+        for field in getattr(annotation, "model_fields", {}).values():
+            yield from _classes(field.annotation)
+    for argument in get_args(annotation):
+        yield from _classes(argument)

@@ -29,9 +29,16 @@ from reconciler.plugin.entry_points import KINDS, Advertised, Unsound, run
 from reconciler.plugin.former_names import former_attribute, missing_export
 from reconciler.plugin.methods import instance_method_problem, method_problem
 from reconciler.plugin.options import Metadata, Options
-from reconciler.plugin.reserved_keys import reserved_in
+from reconciler.plugin.reserved_keys import RESERVED_KEYS, reserved_in
 from reconciler.plugin.source_options import KINDS as SOURCE_KINDS
-from reconciler.plugin.source_options import attribute, option_keys, options_of
+from reconciler.plugin.source_options import (
+    attribute,
+    by_key,
+    holds_secret,
+    option_keys,
+    options_of,
+    remote_model,
+)
 
 API_VERSION = "2.0.0"
 """Version of all names in `reconciler.plugin` (semver): additions raise the minor number,
@@ -213,6 +220,21 @@ def _check_selection(cls: Any) -> None:
         raise Unsound("its `selection_required` must list keys of its `remote` sources")
 
 
+def _check_remote_keys(cls: Any) -> None:
+    names = cls.remote_keys
+    if isinstance(names, str) or not option_keys(options_of(cls, "remote")).issuperset(names):
+        raise Unsound("its `remote_keys` must list keys of its `remote` sources")
+    for key, option in by_key(remote_model(cls)).items():
+        if key in RESERVED_KEYS["Remote"]:
+            raise Unsound(f"its `remote_keys` have `{key}`, which is the core's in a Remote")
+        if key in cls.selection_required:
+            raise Unsound(f"its `remote_keys` have `{key}`: each source says itself what it takes")
+        if holds_secret(option.annotation):
+            raise Unsound(
+                f"its `remote_keys` have `{key}`, a secret: a Remote has `auth` and `headers`"
+            )
+
+
 def _check_source_options(cls: Any) -> None:
     for kind in SOURCE_KINDS:
         name = attribute(kind)
@@ -263,6 +285,7 @@ def _check_attributes(kind: str, cls: Any) -> None:
     if kind == "importer":
         _check_source_options(cls)
         _check_selection(cls)
+        _check_remote_keys(cls)
     if kind == "publisher":
         _check_endpoints(cls)
     if type(cls.revision) is not int:

@@ -52,6 +52,7 @@ class DebImporter(Importer[SourceOptions, FilterOptions]):
     """
 
     remote_options = RemoteOptions
+    remote_keys = ("keys", "trusted", "checkValidUntil")
     selection_required = ("include", "sections", "priorities")
 
     @classmethod

@@ -94,7 +94,7 @@ class RemoteOptions(SourceOptions):
         default=(),
         description=(
             "Files with the public keys that may sign the archive, armoured or binary; paths"
-            " relative to the manifest."
+            " relative to the manifest that names them."
         ),
     )
     trusted: bool = Field(
@@ -139,7 +139,8 @@ class RemoteOptions(SourceOptions):
         if not self.keys and not self.trusted:
             raise OptionFault(
                 "it does not say which keys may sign the archive",
-                hint="`keys: [keys/archive.asc]`, or `trusted: true` for one that is not signed",
+                hint="`keys: [keys/archive.asc]` on the Remote or in the source, or `trusted: true` for"
+                " one that is not signed",
             )
         return self
 
