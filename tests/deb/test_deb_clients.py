@@ -1,7 +1,8 @@
-"""Real programs: an archive that reprepro makes and gpg signs, and apt, which installs from us."""
+"""Real programs: archives of reprepro and aptly, signed by gpg; apt and mirrors read from us."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -73,16 +74,57 @@ def reprepro(folder: Path, home: Path, address: str) -> Path:
     return archive
 
 
-def debmirror(folder: Path, url: str, gnupg: Path) -> set[str]:
+def aptly(folder: Path, url: str, gnupg: Path, key: str) -> Path:
+    """Return an archive that aptly makes, signed by `key`, of what it mirrors from us."""
+    tools("aptly")
+    configuration = folder / "aptly.json"
+    configuration.write_text(json.dumps({"rootDir": f"{folder}/aptly", "gpgProvider": "gpg"}))
+    ring = f"-keyring={folder}/ours.gpg"
+    for words in (
+        ["mirror", "create", ring, "-architectures=amd64", "ours", f"{url}debian", "bookworm"],
+        ["mirror", "update", ring, "ours"],
+        ["snapshot", "create", "today", "from", "mirror", "ours"],
+        ["publish", "snapshot", "-batch", f"-gpg-key={key}", "-distribution=bookworm", "today"],
+    ):
+        done = subprocess.run(
+            ["aptly", f"-config={configuration}", *words],
+            env={**os.environ, "GNUPGHOME": str(gnupg)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "aptly/public"
+
+
+def debmirror(folder: Path, url: str) -> set[str]:
     """Return the names of the packages that debmirror fetches from us."""
     tools("debmirror")
-    (folder / "ours.gpg").write_bytes(gpg(gnupg, "--export", "ours@example.org"))
     words = ["debmirror", "--method=http", f"--host={url.split('/')[2]}", "--root=debian"]
     words += ["--dist=bookworm", "--section=main", "--arch=amd64", "--nosource", "--i18n"]
     words += ["--rsync-extra=none", f"--keyring={folder}/ours.gpg", str(folder / "debmirror")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return {path.name for path in (folder / "debmirror").rglob("*.deb")}
+
+
+def manifests(archive: Path) -> list[str]:
+    """Part of this archive, signed by `archive.asc`, published with the key in `ours.asc`."""
+    return [
+        resource("Remote", "up", f"type: deb\nurl: {archive}/\nkeys: [archive.asc]"),
+        resource(
+            "Repository",
+            "debian",
+            "type: deb\nsources:\n  - remote: {name: up, suites: [bookworm],"
+            " include: [app, tool], dependencies: true}",
+        ),
+        resource(
+            "Publication",
+            "debian",
+            "repository: debian\npath: debian\narchitectures: [amd64]\nvalidFor: 7d\n"
+            "signing: {key: {file: ours.asc}}",
+        ),
+    ]
 
 
 def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_path: Path) -> None:
@@ -94,22 +136,8 @@ def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_
     (tmp_path / "ours.pub").write_bytes(ours)
     secret = gpg(gnupg, "--armor", "--export-secret-keys", "ours@example.org")
     (tmp_path / "ours.asc").write_bytes(secret)
-    mirror = Mirror(
-        tmp_path,
-        resource("Remote", "up", f"type: deb\nurl: {archive}/"),
-        resource(
-            "Repository",
-            "debian",
-            "type: deb\nsources:\n  - remote: {name: up, keys: [archive.asc], suites: [bookworm],"
-            " include: [app, tool], dependencies: true}",
-        ),
-        resource(
-            "Publication",
-            "debian",
-            "repository: debian\npath: debian\narchitectures: [amd64]\nvalidFor: 7d\n"
-            "signing: {key: {file: ours.asc}}",
-        ),
-    )
+    (tmp_path / "ours.gpg").write_bytes(gpg(gnupg, "--export", "ours@example.org"))
+    mirror = Mirror(tmp_path, *manifests(archive))
     mirror.applied()
     assert not mirror.pending()
     with served(mirror.home.root) as url:
@@ -118,7 +146,12 @@ def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_
         )
         assert "InRelease" in apt.run("apt-get", "update")
         apt.run("apt-get", "install", "--yes", "--download-only", "app", "tool")
-        mirrored = debmirror(tmp_path, url, gnupg)
+        mirrored = debmirror(tmp_path, url)
+        copied = aptly(tmp_path, url, gnupg, "archive@example.org")
+    assert {path.name for path in copied.rglob("*.deb")} == mirrored
+    mirror.declare(*manifests(copied))
+    [said] = [line for line in mirror.applied().splitlines() if line.startswith("~ Repository")]
+    assert said.endswith("~3 packages"), "other paragraphs, the same bytes: nothing to download"
     assert mirrored == {"app_1_amd64.deb", "libfoo1_1.0+b1~x_amd64.deb", "tool_1.0_all.deb"}
     assert apt.downloaded() == {
         "app_1_amd64.deb": deb(PACKAGES["app_1_amd64.deb"]),

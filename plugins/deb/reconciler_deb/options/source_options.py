@@ -139,8 +139,10 @@ class RemoteOptions(SourceOptions):
         if not self.keys and not self.trusted:
             raise OptionFault(
                 "it does not say which keys may sign the archive",
-                hint="`keys: [keys/archive.asc]` on the Remote or in the source, or `trusted: true` for"
-                " one that is not signed",
+                hint=(
+                    "`keys: [keys/archive.asc]` on the Remote or in the source, or `trusted: true`"
+                    " for one that is not signed"
+                ),
             )
         return self
 
