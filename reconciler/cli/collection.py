@@ -76,6 +76,7 @@ def lines(result: Collected, *, dry_run: bool) -> list[str]:
         (result.files, "file", f"{unneeded}: {result.size:,} bytes {verb}"),
         (result.damaged, "damaged file", f"set aside: {result.damaged_size:,} bytes {verb}"),
         (result.pages, "page", f"that no publication shows: {verb}"),
+        (result.parts, "part", f"of pages that no publication shows: {verb}"),
         (result.leftovers, "leftover", f"of runs that ended: {verb}"),
         (result.young, "file", f"{unneeded}: kept, too young"),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from reconciler.database.bulk import Row, batches, ignoring, listed
 from reconciler.database.schema import chunk, chunked_page, publication_entry
@@ -27,10 +27,12 @@ _WRITE_CHUNKS = ignoring(chunk, "digest", "deflated", "size")
 _WRITE_BODIES = ignoring(chunked_page, "digest", "size", "gzip", "crc", "chunks")
 _FORGET_BODIES = delete(chunked_page).where(chunked_page.c.digest.in_(listed("digests")))
 _FORGET_CHUNK = delete(chunk).where(chunk.c.digest == bindparam("digest"))
-_UNUSED_BODIES = delete(chunked_page).where(
-    chunked_page.c.digest.not_in(select(publication_entry.c.digest).where(publication_entry.c.page))
+_SHOWN = chunked_page.c.digest.in_(
+    select(publication_entry.c.digest).where(publication_entry.c.page)
 )
-_LISTS = select(chunked_page.c.chunks)
+_COUNT_UNUSED_BODIES = select(func.count()).select_from(chunked_page).where(~_SHOWN)
+_REMOVE_UNUSED_BODIES = delete(chunked_page).where(~_SHOWN)
+_SHOWN_LISTS = select(chunked_page.c.chunks).where(_SHOWN)
 _ALL_CHUNKS = select(chunk.c.digest)
 
 Chunks = Mapping[bytes, tuple[bytes, int]]  # by digest: as they are kept, bytes of their content
@@ -98,11 +100,17 @@ def forget_chunked_bodies(connection: Connection, digests: Iterable[Digest]) -> 
         connection.execute(_FORGET_BODIES, {"digests": [digest.raw]})
 
 
-def remove_unused_bodies(connection: Connection) -> None:
-    """Remove lists that no publication shows, and chunks that no list names."""
-    connection.execute(_UNUSED_BODIES)
-    lists = connection.execute(_LISTS).scalars()
+def remove_unused_bodies(connection: Connection, *, dry_run: bool) -> tuple[int, int]:
+    """Remove lists that no publication shows, and chunks that no list names; return their numbers.
+
+    With `dry_run` only count them.
+    """
+    bodies = connection.execute(_COUNT_UNUSED_BODIES).scalar_one()
+    lists = connection.execute(_SHOWN_LISTS).scalars()
     needed = {held.digest for packed in lists for held in unpack_chunks(packed)}
     unused = [raw for raw in connection.execute(_ALL_CHUNKS).scalars() if raw not in needed]
-    for raw in unused:
-        connection.execute(_FORGET_CHUNK, {"digest": raw})
+    if not dry_run:
+        connection.execute(_REMOVE_UNUSED_BODIES)
+        for raw in unused:
+            connection.execute(_FORGET_CHUNK, {"digest": raw})
+    return int(bodies), len(unused)

@@ -250,21 +250,21 @@ class DamageWrites(Writing):
                 .values(digest=_UNKNOWN)
             )
 
-    def remove_unused_pages(self, *, dry_run: bool) -> int:
-        """Remove rendered pages that no publication refers to; return their number.
+    def remove_unused_pages(self, *, dry_run: bool) -> tuple[int, int]:
+        """Remove rendered pages that no publication refers to, and parts that no page holds.
 
-        Only on SQLite, where nothing else writes at the same time.
+        Only on SQLite, where nothing else writes at the same time. Returns the numbers of pages and
+        of parts; with `dry_run` nothing is removed.
         """
         if not self.in_process:
-            return 0
+            return 0, 0
         with self._writing.begin() as connection:
             number = connection.execute(_COUNT_UNUSED_PAGES).scalar_one()
             if number and not dry_run:
                 connection.execute(_REMOVE_UNUSED_PAGES)
                 connection.execute(REMOVE_UNUSED_SIGNATURES)
-            if not dry_run:
-                remove_unused_bodies(connection)
-        return int(number)
+            bodies, chunks = remove_unused_bodies(connection, dry_run=dry_run)
+        return int(number) + bodies, chunks
 
     def artifacts_removed(self, digests: Iterable[Digest]) -> None:
         """Record that bytes which no version needs have left the store."""

@@ -31,7 +31,7 @@ from reconciler.database.bulk import (
 from reconciler.database.chunks import Chunks, write_chunked_bodies, write_chunks
 from reconciler.database.columns import to_raw
 from reconciler.database.entry_columns import ENTRY, entry_from, entry_row
-from reconciler.database.immutable_paths import check_promises
+from reconciler.database.immutable_paths import check_mixed, check_promises
 from reconciler.database.index_entries import StagedIndexes, undo_indexes
 from reconciler.database.lingering import LingeringWrites
 from reconciler.database.path_clashes import TWICE, path_clash, repeated_path, written_clash
@@ -353,6 +353,8 @@ class PublicationStage:
                 ended.append((id_, old.path, old.media_type, since, number))
         _DROP(connection, dropped)
         _END(connection, ended)
+        if self._any_immutable:
+            check_mixed(_flat(self._groups))
         if self._promises:
             check_promises(connection, id_, list(added.values()))
         _BEGIN(connection, [(id_, number, *entry_row(entry)) for entry in added.values()])

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.database import Entry, GzipPage, ServedPublication, Writer
 from reconciler.errors import PluginFault
@@ -158,7 +159,7 @@ def test_each_path_lingers_as_long_as_its_publisher_says(writer: Writer) -> None
         assert {each.entries[0] for each in contents if each is not None} == shown
         kept = writer.lingering_by_themselves(id_, last, now=now, longest=86400)
         assert {each.entry for each in kept} == shown
-    assert writer.remove_unused_pages(dry_run=True) == 0, "gc leaves what lingers"
+    assert writer.remove_unused_pages(dry_run=True) == (0, 0), "gc leaves what lingers"
 
 
 def test_other_bytes_never_come_under_a_path_that_was_immutable(writer: Writer) -> None:
@@ -172,3 +173,22 @@ def test_other_bytes_never_come_under_a_path_that_was_immutable(writer: Writer) 
         with pytest.raises(PluginFault, match="was published as immutable"):
             publish_whole(writer, id_, other, full=True)
     assert publish_whole(writer, id_, first) == 3
+
+
+def test_an_immutable_path_is_so_as_every_media_type(writer: Writer) -> None:
+    """Kind: a promise of a path that holds for one of its representations alone."""
+    id_ = created_publication(writer)
+    first = by_hash(b"first", linger=0, immutable=True, path="dl/one")
+    publish_whole(writer, id_, first)
+    other = replace(first, media_type="application/json", digest=Digest.of(b"other"))
+    for entries in ([other], [first, other]):
+        with pytest.raises(PluginFault, match="was published as immutable"):
+            publish_whole(writer, id_, *entries)
+    publish_whole(writer, id_, replace(first, media_type="application/json"))
+    mixed = replace(first, path="dl/two"), replace(other, path="dl/two", immutable=False)
+    for each in (id_, created_publication(writer, "fresh", "fresh")):
+        with pytest.raises(PluginFault, match="`dl/two` is immutable as one media type, and not"):
+            publish_whole(writer, each, *mixed)
+    both = replace(first, path="dl/two"), replace(other, path="dl/two")
+    publish_whole(writer, id_, *both)
+    publish_whole(writer, id_, *both)

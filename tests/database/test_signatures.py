@@ -32,7 +32,7 @@ def test_a_signature_is_kept_until_its_page_is_collected(tmp_path: Path) -> None
         assert writer.signed(TEXT, KEY) == body
         assert writer.signed(TEXT, "lines: 5678 detached") is None
         assert writer.signed(Digest.of(b"other"), KEY) is None
-        assert writer.remove_unused_pages(dry_run=False) == 0
+        assert writer.remove_unused_pages(dry_run=False) == (0, 0)
         assert writer.signed(TEXT, KEY) == body
         with writer._writing.begin() as connection:
             connection.execute(page.update().values(gzip=gzip.compress(body)[:-3]))

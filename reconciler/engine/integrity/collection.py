@@ -39,6 +39,7 @@ class Collected:
         damaged: Damaged files that were set aside.
         leftovers: Temporary files of processes that have ended.
         pages: Rendered pages that no publication shows any more.
+        parts: Parts of large pages, kept once each, that no page holds any more.
         young: Files that no version needs, and that are too young to go.
     """
 
@@ -48,6 +49,7 @@ class Collected:
     damaged_size: int = 0
     leftovers: int = 0
     pages: int = 0
+    parts: int = 0
     young: int = 0
 
 
@@ -101,7 +103,7 @@ class Collection:
         result.damaged, result.damaged_size = self._store.remove_damaged(
             self._unused_since, dry_run=self._dry_run
         )
-        result.pages = self._writer.remove_unused_pages(dry_run=self._dry_run)
+        result.pages, result.parts = self._writer.remove_unused_pages(dry_run=self._dry_run)
         result.leftovers = self._sweep()
         return result
 

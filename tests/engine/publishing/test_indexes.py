@@ -198,14 +198,19 @@ def _failing_at(fatal: int) -> Callable[[Checkpoint], None]:
 
 
 def test_chunks_that_no_publication_lists_are_collected(site: IndexedSite) -> None:
+    """They are counted as they go, and the same before, by a dry run."""
     site.publish(MANY)
     site.forget_entries(path for path in site.files() if path.endswith(".gz"))
     site.writer.remove_unused_pages(dry_run=False)
     assert packages(site)
     assert site.chunks()
     site.forget_entries(site.files())
-    site.writer.remove_unused_pages(dry_run=False)
+    pages, parts = site.writer.remove_unused_pages(dry_run=True)
+    assert pages > 1
+    assert parts == len(site.chunks()) > 1
+    assert site.writer.remove_unused_pages(dry_run=False) == (pages, parts)
     assert not site.chunks()
+    assert site.writer.remove_unused_pages(dry_run=True) == (0, 0)
 
 
 def test_a_chunk_that_is_collected_while_an_index_is_rendered_is_made_again(

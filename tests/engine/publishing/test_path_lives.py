@@ -159,7 +159,7 @@ def test_bytes_that_linger_are_needed(site: Rehearsal) -> None:
     with site.home.database(read_only=False) as database:
         writer = database.writer()
         assert Digest.of(b"two" * 10).raw in writer.needed_artifacts()
-        assert writer.remove_unused_pages(dry_run=True) == 0
+        assert writer.remove_unused_pages(dry_run=True) == (0, 0)
 
 
 def test_other_bytes_under_an_immutable_path_fail_the_publication(site: Rehearsal) -> None:
