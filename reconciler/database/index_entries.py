@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -30,6 +31,8 @@ from reconciler.database.index_tables import HELD, JOINS, LEAVES
 from reconciler.database.schema import index_entry, publication_index
 
 ENTRIES_AT_ONCE = 2_000
+FIRST_ENTRIES = 200  # by which the size of further ones is estimated
+BYTES_AT_ONCE = 8 * 1024 * 1024
 
 _rows, _indexes = index_entry.c, publication_index.c
 _PUBLICATION = parameter("of_publication", _rows.publication_id)
@@ -89,6 +92,9 @@ _SET_FILES = Bulk(
     ),
     "index_id_",
     "files_",
+)
+_DELETE_EMPTY = Bulk(
+    lambda _: delete(publication_index).where(_indexes.id == bindparam("index_id_")), "index_id_"
 )
 
 
@@ -183,12 +189,13 @@ class StagedIndexes:
         """Yield (sort key, body) of the entries of an index in order, some at a time."""
         index = self._ids().get(name)
         after: tuple[bytes, bytes] | None = (b"", b"")
+        limit = FIRST_ENTRIES
         while index is not None and after is not None:
             values = {
                 "index_id": index,
                 "after_key": after[0],
                 "after_unit": after[1],
-                "limit": ENTRIES_AT_ONCE,
+                "limit": limit,
             }
             with self._reading.connect() as connection:
                 # past SQLAlchemy, whose rows cost more than all the rest
@@ -196,7 +203,8 @@ class StagedIndexes:
                 assert cursor is not None
                 rows = cursor.fetchall()
             yield [(sort_key, body) for sort_key, _, body in rows]
-            after = (rows[-1][0], rows[-1][1]) if len(rows) == ENTRIES_AT_ONCE else None
+            after = (rows[-1][0], rows[-1][1]) if len(rows) == limit else None
+            limit = _limit(rows)
 
     def files(self) -> dict[str, str]:
         """Return what is recorded of the files of each index of the last publication.
@@ -228,6 +236,7 @@ class StagedIndexes:
         connection.execute(_SETTLE_INDEXES, values)
         ids = self._ids()
         _SET_FILES(connection, [(ids[name], text) for name, text in self._files.items()])
+        _DELETE_EMPTY(connection, [(ids[name],) for name, text in self._files.items() if not text])
 
     def _ids(self) -> dict[str, int]:
         if self._loaded is None:
@@ -253,6 +262,12 @@ class StagedIndexes:
             HELD if self._full else JOINS,
             entry.body,
         )
+
+
+def _limit(rows: Sequence[Any]) -> int:
+    """Return how many entries to read at once, if they are as large as these on average."""
+    size = sum(len(row[2]) for row in rows)
+    return max(1, min(ENTRIES_AT_ONCE, BYTES_AT_ONCE * len(rows) // max(size, 1)))
 
 
 def undo_indexes(connection: Connection, publication_id: int) -> None:

@@ -50,6 +50,7 @@ class IndexFile(msgspec.Struct, frozen=True):
         plain: Publish the plain file as well.
         checksums: Digests that a summary needs.
         by_digest: More paths, of each published file: without an ending, and with a digest in each.
+            No other index may have the same one.
         linger: How long a path that holds a digest stays served once other files took its place: a
             client may have read the summary before.
         summary: The summary that lists the files; none where it is empty.

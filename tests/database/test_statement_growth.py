@@ -58,6 +58,7 @@ GROWING = {
 
 # Statements that answer for all of a version, a publication or the store.
 WHOLE_ANSWERS = {
+    "chunks._SHOWN_LISTS": "gc",
     "damage._COUNT_UNUSED_PAGES": "gc",
     "damage._KNOWN": "gc",
     "damage._NEEDED": "gc",

@@ -56,6 +56,7 @@ from tests.support.mistakes import (
     late_output,
     loaded,
     metadata,
+    mixed_promises,
     no_generator,
     noted,
     open_all,
@@ -298,6 +299,17 @@ PUBLISHING = {
         "lingers",
         "timedelta",
     ),
+    "indexes share a folder": Row(
+        indexed(
+            indexes_of=classmethod(lambda cls, unit, options: ["all", unit.group]),
+            index_file=classmethod(
+                lambda cls, name, options: IndexFile(name, by_digest=("by-hash/{sha256}",))
+            ),
+        ),
+        "`by-hash/{sha256}`",
+        "a folder of its own",
+    ),
+    "mixed promises": Row(publishing(mixed_promises), "`a`", "of all representations"),
     "index compression": Row(
         indexed(
             index_file=classmethod(lambda cls, name, options: IndexFile("a", compressions=(TEXT,)))

@@ -335,7 +335,7 @@ def test_an_index_of_everything_is_kept_by_the_core(guide: Any, tmp_path: Path) 
         site.publish({"b": "1", "a": "1"})
         files = site.files()
     body = b'{"path": "a/a"}\n{"path": "b/b"}\n'
-    assert files["schemas.ndjson"] == files[f"by-digest/{sha256(body).hexdigest()}"] == body
+    assert files["schemas.ndjson"] == files[f"schemas/by-digest/{sha256(body).hexdigest()}"] == body
     listed = json.loads(files["digests.json"])
     assert listed["schemas.ndjson"] == {"sha256": sha256(body).hexdigest(), "size": len(body)}
     assert listed.keys() == {"schemas.ndjson", "schemas.ndjson.gz", "schemas.ndjson.zst"}

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from reconciler.database import Entry, Writer
-from reconciler.database.schema import chunk, publication_entry
+from reconciler.database.schema import chunk, publication_entry, publication_index
 from reconciler.engine.publishing.release import release_publication
 from reconciler.engine.publishing.release_target import ReleasePolicy
 from reconciler.model import Digest, IdentifiedUnit, read_body
@@ -182,6 +182,11 @@ class IndexedSite:
     def files(self) -> dict[str, bytes]:
         """Return the bodies of all paths that are served, compared with their digests."""
         return {entry.path: self._body(entry) for entry in self.entries()}
+
+    def index_names(self) -> list[str]:
+        """Return the names of the indexes that are recorded."""
+        with self.writer._reading.connect() as connection:
+            return sorted(connection.execute(select(publication_index.c.name)).scalars())
 
     def chunks(self) -> set[bytes]:
         """Return the digests of all chunks, whether a publication shows them or not."""

@@ -242,6 +242,13 @@ def same_path(conduit: Any) -> None:
             output.page("a", name.encode(), "text/plain")
 
 
+def mixed_promises(conduit: Any) -> None:
+    open_all(conduit)
+    with conduit.whole_repository() as output:
+        output.page("a", b"", "text/plain", immutable=True)
+        output.page("a", b"", "text/html")
+
+
 class Signer:
     identity: Any = "f clearsigned"
 

@@ -383,6 +383,7 @@ def change_indexes(state: LargeState) -> None:
             indexes.change([joining], indexes.entries_of([leaving])[leaving])
             assert list(indexes.entries(f"small {complete}"))
             indexes.set_files("large", "{}")
+            indexes.set_files("empty", "")
             stage.write_chunks({SELECTION.raw: (content, len(content))})
             entry = Entry("large", "text/plain", "\x01large", True, body.digest, body.size)
             stage.replace_group("\x01large", [entry], {}, chunked=[body])

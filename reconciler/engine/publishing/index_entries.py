@@ -16,6 +16,7 @@ from reconciler.plugin.indexes import KEY_SEPARATOR
 
 GROUPS_AT_ONCE = 200
 UNITS_AT_ONCE = 2_000
+BYTES_AT_ONCE = 8 * 1024 * 1024  # of entries that join, which wait in memory
 UNIT_BYTES = 16  # of the digest by which an entry knows its unit
 
 
@@ -52,6 +53,7 @@ class IndexEntries:
         before = self._staged.entries_of(list(self._groups))
         joining: list[NewEntry] = []
         leaving: list[EntryKey] = []
+        size = 0
         for name, units in self._groups.items():
             kept = before.get(name, [])
             known = {key.unit for key in kept}
@@ -59,12 +61,20 @@ class IndexEntries:
             leaving += [key for key in kept if key.unit not in shown]
             for identity, unit in shown.items():
                 if identity not in known:
-                    joining += self._entries(name, unit, identity)
+                    for entry in self._entries(name, unit, identity):
+                        joining.append(entry)
+                        size += len(entry.body)
+                if size >= BYTES_AT_ONCE:
+                    self._write(joining, leaving)
+                    joining, leaving, size = [], [], 0
+        self._write(joining, leaving)
+        self._groups, self._units = {}, 0
+
+    def _write(self, joining: Sequence[NewEntry], leaving: Sequence[EntryKey]) -> None:
         if joining or leaving:
             self._staged.change(joining, leaving)
         self.changed.update(entry.key.index for entry in joining)
         self.changed.update(key.index for key in leaving)
-        self._groups, self._units = {}, 0
 
     def _entries(self, group: str, unit: StoredUnit, identity: bytes) -> Iterable[NewEntry]:
         names = listed_names(self._publisher.indexes_of(unit, self._options), "indexes_of")

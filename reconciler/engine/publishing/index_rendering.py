@@ -75,6 +75,7 @@ class IndexRenderer:
         self._read_chunks = read_chunks
         self._full = full
         self._alive = alive
+        self._owners: dict[str, str] = {}  # names of indexes by what they show below digests
 
     def render(self, changed: Iterable[str]) -> None:
         """Render the indexes of which an entry changed, and the summaries that list them."""
@@ -100,6 +101,7 @@ class IndexRenderer:
             self._stage.indexes.set_files(name, "")
             return _NONE
         file = _checked(name, self._publisher.index_file(name, self._options))
+        self._check_folders(name, file)
         algorithms = _algorithms(file)
         writer = BodyWriter(
             self._stage, self._read_chunks, file, algorithms=algorithms, alive=self._alive
@@ -111,6 +113,20 @@ class IndexRenderer:
         self._stage.indexes.set_files(name, msgspec.json.encode(recorded).decode())
         reached(Checkpoint.PAGE_RENDERED)
         return recorded
+
+    def _check_folders(self, name: str, file: IndexFile) -> None:
+        """Refuse paths that another index has, too.
+
+        Of paths with digests it would be seen only once two of their files are equal, as empty ones
+        are.
+        """
+        for path in (file.path, *file.by_digest):
+            owner = self._owners.setdefault(path, name)
+            if owner != name:
+                raise PluginFault(
+                    f"the indexes `{owner}` and `{name}` both have the path `{path}`",
+                    hint="give each a folder of its own: equal files of both would be one path",
+                )
 
     def _pieces(self, name: str, batches: Iterable[Batch]) -> Iterable[bytes]:
         """Return the body of an index in pieces; of most, they are its entries."""

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from reconciler.database import Database, PublicationStage
+from reconciler.database import index_entries as reading
 from reconciler.engine.integrity.verification import verify
-from reconciler.engine.publishing import index_bodies
+from reconciler.engine.publishing import index_bodies, index_entries
 from reconciler.engine.publishing.index_bodies import cut
 from reconciler.engine.run import checkpoints
 from reconciler.engine.run.checkpoints import Checkpoint, listen
@@ -119,6 +120,7 @@ def test_an_index_disappears_with_its_last_entry_unless_it_is_always_there(
     site.publish({})
     assert {path.split("/")[1] for path in site.files()} == {"stable"}
     assert packages(site) == b"# stable\n"
+    assert site.index_names() == ["stable"], "nothing stays of an index that is gone"
 
 
 @pytest.mark.parametrize("size", [3, 3_000], ids=["small", "in chunks"])
@@ -185,6 +187,28 @@ def test_a_kill_at_any_step_leaves_what_was_served(
     site.release()
     assert site.files() == incremental
     assert incremental != before
+
+
+def test_bodies_of_entries_are_held_in_memory_by_their_size(
+    site: IndexedSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few are read, or written, at once, the index is the same."""
+    site.publish(MANY)
+    before = site.files()
+    monkeypatch.setattr(index_entries, "BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(reading, "BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(reading, "FIRST_ENTRIES", 150)
+    site.declared.revision = 2
+    site.release()
+    assert site.files() == before
+
+
+def test_memory_holds_so_many_entries_as_its_bytes_allow() -> None:
+    row = (b"key", b"unit", bytes(1000))
+    assert reading._limit([row] * 100) == reading.ENTRIES_AT_ONCE
+    assert reading._limit([(b"", b"", bytes(1024 * 1024))] * 3) == 8
+    assert reading._limit([(b"", b"", bytes(9 * 1024 * 1024))]) == 1
+    assert reading._limit([]) >= 1
 
 
 def _failing_at(fatal: int) -> Callable[[Checkpoint], None]:
