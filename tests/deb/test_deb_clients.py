@@ -16,7 +16,7 @@ import pytest
 from reconciler.plugin import Malformed, Refused
 from reconciler_deb.publishing.signing import SigningKey, key_facts
 from reconciler_deb.releases.signatures import Keyring
-from tests.support.apt import AptClient, control, deb, tools
+from tests.support.apt import AptClient, control, deb, odd_archive, tools
 from tests.support.clients import served
 from tests.support.mirror import Mirror, resource
 
@@ -54,6 +54,18 @@ def gpg(home: Path, *words: str, text: bytes = b"") -> bytes:
 def make_key(home: Path, address: str, *options: str) -> bytes:
     """Make a key, and return its public part, armoured."""
     gpg(home, *options, "--quick-gen-key", address, "ed25519", "sign", "1y")
+    return gpg(home, "--armor", "--export", address)
+
+
+def revoke(home: Path, address: str) -> bytes:
+    """Revoke a key, and return its public part, armoured."""
+    [line] = [
+        line
+        for line in gpg(home, "--with-colons", "--list-keys", address).decode().splitlines()
+        if line.startswith("fpr:")
+    ]
+    certificate = home / f"openpgp-revocs.d/{line.split(':')[9]}.rev"
+    gpg(home, "--import", text=certificate.read_bytes().replace(b":-----", b"-----"))
     return gpg(home, "--armor", "--export", address)
 
 
@@ -127,6 +139,24 @@ def manifests(archive: Path) -> list[str]:
     ]
 
 
+def odd_manifests() -> list[str]:
+    """Publish the archive in `odd`, under the names that it has there."""
+    return [
+        resource("Remote", "odd", "type: deb\nurl: ./odd/\ntrusted: true"),
+        resource(
+            "Repository",
+            "odd",
+            "type: deb\nsources:\n  - remote: {name: odd, suites: [stable], everything: true,"
+            " architectures: [amd64, source]}",
+        ),
+        resource(
+            "Publication",
+            "odd",
+            "repository: odd\npath: odd\npool: upstream\ncompressions: [zst]",
+        ),
+    ]
+
+
 def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_path: Path) -> None:
     tools("apt-get")
     key = make_key(gnupg, "archive@example.org")
@@ -137,19 +167,25 @@ def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_
     secret = gpg(gnupg, "--armor", "--export-secret-keys", "ours@example.org")
     (tmp_path / "ours.asc").write_bytes(secret)
     (tmp_path / "ours.gpg").write_bytes(gpg(gnupg, "--export", "ours@example.org"))
-    mirror = Mirror(tmp_path, *manifests(archive))
+    odd = odd_archive(tmp_path / "odd")
+    mirror = Mirror(tmp_path, *manifests(archive), *odd_manifests())
     mirror.applied()
     assert not mirror.pending()
     with served(mirror.home.root) as url:
         apt = AptClient(
-            tmp_path / "apt", f"deb [signed-by={tmp_path}/ours.pub] {url}debian bookworm main"
+            tmp_path / "apt",
+            f"deb [signed-by={tmp_path}/ours.pub] {url}debian bookworm main\n"
+            f"deb [trusted=yes] {url}odd stable main\ndeb-src [trusted=yes] {url}odd stable main",
         )
         assert "InRelease" in apt.run("apt-get", "update")
         apt.run("apt-get", "install", "--yes", "--download-only", "app", "tool")
+        apt.run("apt-get", "download", "percent", "colon")
+        apt.run("apt-get", "source", "--download-only", "own")
+        assert {name: (apt.folder / name).read_bytes() for name in odd} == odd
         mirrored = debmirror(tmp_path, url)
         copied = aptly(tmp_path, url, gnupg, "archive@example.org")
     assert {path.name for path in copied.rglob("*.deb")} == mirrored
-    mirror.declare(*manifests(copied))
+    mirror.declare(*manifests(copied), *odd_manifests())
     [said] = [line for line in mirror.applied().splitlines() if line.startswith("~ Repository")]
     assert said.endswith("~3 packages"), "other paragraphs, the same bytes: nothing to download"
     assert mirrored == {"app_1_amd64.deb", "libfoo1_1.0+b1~x_amd64.deb", "tool_1.0_all.deb"}
@@ -161,7 +197,7 @@ def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_
 
 
 def test_gpgv_verifies_with_the_named_keys_alone(gnupg: Path) -> None:
-    """Kind: a signature that gpgv calls valid, by a key that has expired or is not named."""
+    """Kind: a signature that gpgv calls valid, by a key that no longer counts or is not named."""
     named = make_key(gnupg, "archive@example.org")
     expired = make_key(gnupg, "old@example.org", "--faked-system-time", "20200101T000000")
     text = b"Suite: stable\n- dash\n"
@@ -171,12 +207,16 @@ def test_gpgv_verifies_with_the_named_keys_alone(gnupg: Path) -> None:
         gnupg, "--faked-system-time", "20200601T000000", "--local-user", "old@example.org",
         "--clearsign", text=text,
     )  # fmt: skip
-    keyring = Keyring([("archive.asc", named), ("old.asc", expired)])
+    make_key(gnupg, "lost@example.org")
+    lost = gpg(gnupg, "--local-user", "lost@example.org", "--clearsign", text=text)
+    files = [("archive.asc", named), ("old.asc", expired)]
+    keyring = Keyring([*files, ("lost.asc", revoke(gnupg, "lost@example.org"))])
     assert keyring.verified_text(signed) == text
     assert keyring.verified_text(text, detached) == text
     for body, fault in (
         (signed.replace(b"stable", b"other"), "was changed"),
         (old, "old@example.org.* has expired"),
+        (lost, "lost@example.org.* was revoked"),
     ):
         with pytest.raises(Exception, match=fault):
             keyring.verified_text(body)

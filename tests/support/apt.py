@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 
 import pytest
@@ -129,6 +129,47 @@ def archive(
         files |= {f"{folder}/{hash_path(path, body)}": body for path, body in indexes.items()}
     files[f"{folder}/Release"] = release
     return files
+
+
+def odd_archive(folder: Path) -> Mapping[str, bytes]:
+    """An unsigned archive with names that a URL could change, and a source package.
+
+    Returns the files of the packages by the names under which apt keeps them.
+    """
+    files: dict[str, bytes] = {}
+    paragraphs = []
+    for name, path in {
+        "percent": "pool/percent_1%3a2~rc1+b2_amd64.deb",
+        "colon": "pool/c++/colon_1:2~rc1+b2_amd64.deb",
+    }.items():
+        text = control(name, "1:2~rc1+b2")
+        files[path] = deb(text)
+        paragraphs.append(paragraph(text, files[path], path))
+    sources = {"own_1.tar.gz": b"tar"}
+    sources["own_1.dsc"] = _source("Source: own", sources).encode()
+    indexes = {
+        "main/binary-amd64/Packages": "\n".join(paragraphs).encode(),
+        "main/source/Sources": f"{_source('Package: own', sources)}Directory: pool/own\n".encode(),
+    }
+    release = release_text(
+        indexes, Suite="stable", Date=DATE, Architectures="amd64", Components="main"
+    )
+    lying = {f"pool/own/{name}": body for name, body in sources.items()}
+    lists = {f"dists/stable/{path}": body for path, body in indexes.items()}
+    for path, body in {**files, **lying, **lists, "dists/stable/Release": release}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(body)
+    kept = {path.rpartition("/")[2].replace(":", "%3a"): body for path, body in files.items()}
+    return {**kept, **sources}
+
+
+def _source(first: str, files: Mapping[str, bytes]) -> str:
+    """The paragraph of a source package with these files."""
+    lines = [first, "Binary: own", "Version: 1", "Architecture: any", "Format: 3.0 (native)"]
+    for field, digest in (("Files", md5), ("Checksums-Sha256", sha256)):
+        lines.append(f"{field}:")
+        lines += [f" {digest(body).hexdigest()} {len(body)} {name}" for name, body in files.items()]
+    return "\n".join([*lines, "Maintainer: A <a@example.org>"]) + "\n"
 
 
 def hash_path(path: str, body: bytes) -> str:
