@@ -6,12 +6,13 @@ import gzip
 from pathlib import Path
 
 import pytest
+from pydantic import ConfigDict
 
 from reconciler.errors import ManifestFaults
 from reconciler.plugin.testing import Upstream
 from reconciler.plugin.testing.reading_tests import pages_of_one_group
 from tests.kit import broken_content
-from tests.kit.test_kit_on_broken_plugins import kit
+from tests.kit.test_kit_on_broken_plugins import kit, verdict
 from tests.support.quotes import QuoteSource
 
 GROUPS = {"war": ["w1", "w2"], "peace": ["p1"]}
@@ -45,6 +46,15 @@ def test_sources_of_each_kind_are_tried_with_their_own_keys(
     getattr(kit(Shelved, **given), test)(tmp_path)
     with pytest.raises(ManifestFaults, match="shelf"):
         getattr(kit(Shelved, **given | {field: {}}), test)(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["upload", "repository"])
+def test_keys_of_every_kind_of_source_are_to_be_strict(kind: str, tmp_path: Path) -> None:
+    """Kind: options that the kit does not look at, since no source of the subject has them."""
+    loose = type("Loose", (QuoteSource,), {"model_config": ConfigDict(extra="allow")})
+    part = type("Slip", (broken_content.Uploads,), {f"{kind}_options": loose})
+    message = verdict(kit(part), "test_options_are_strict_and_described", tmp_path)
+    assert f"options of sources `{kind}` accept the unknown key" in (message or "")
 
 
 @pytest.mark.parametrize(

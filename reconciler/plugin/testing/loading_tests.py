@@ -10,6 +10,7 @@ from reconciler.errors import ManifestFaults
 from reconciler.manifest import schema
 from reconciler.plugin.testing.base_tests import BaseTests, apply_or_skip, skip
 from reconciler.plugin.testing.sandbox import NAME, Document, Sandbox, registry_of
+from reconciler.plugin.testing.subject import Subject
 
 UNKNOWN = "noSuchKey"
 
@@ -25,7 +26,7 @@ class LoadingTests(BaseTests):
     def test_options_are_strict_and_described(self, tmp_path: Path) -> None:
         """The JSON Schema can be composed, and unknown keys are refused.
 
-        Unknown keys of a source, a Publication and a Filter.
+        Unknown keys of a source of each kind, a Publication and a Filter.
         """
         with self._sandbox(tmp_path) as sandbox:
             schema(sandbox.registry)
@@ -33,6 +34,10 @@ class LoadingTests(BaseTests):
             subject, unknown = sandbox.subject, {UNKNOWN: 1}
             cases = {"importer's `options`": sandbox.usual(source={**subject.source, **unknown})}
             cases["importer's `filter_options`"] = sandbox.usual(rules={**subject.rules, **unknown})
+            cases |= {
+                f"importer's options of sources `{kind}`": sandbox.usual(sources=[source])
+                for kind, source in sources_with(subject, unknown).items()
+            }
             if subject.publisher is not None:
                 cases["publisher's `options`"] = sandbox.usual(
                     publication={**subject.publication, **unknown}
@@ -55,6 +60,14 @@ class LoadingTests(BaseTests):
             for number, keys in enumerate(existing.subject.refused):
                 for sandbox in (Sandbox(existing.subject, tmp_path / f"new-{number}"), existing):
                     _check_refused(sandbox, keys)
+
+
+def sources_with(subject: Subject, more: Mapping[str, Any]) -> dict[str, Document]:
+    """Return a source for uploads, and one that copies from a repository, with more keys."""
+    return {
+        "upload": {"upload": {**subject.upload_source, **more}},
+        "repository": {"repository": {"name": "base", **subject.copy_source, **more}},
+    }
 
 
 def _check_refused(sandbox: Sandbox, keys: Mapping[str, Any]) -> None:
