@@ -7,9 +7,9 @@ decide about dropped units as they decide about those that a version holds, besi
 group, and decide again whenever they differ.
 
 Where a publisher asks for it (`linger`), a path stays for longer, pages too. A page shows what its
-group held, or the whole version where it belongs to no group, as an index does: it is gone at once
-when a rule has taken away any of that since. What this costs follows what has changed since the
-page was dropped.
+group held, an index the units that the publisher lists in it, and a page that belongs to no group
+the whole version: it is gone at once when a rule has taken away any of that since. What this costs
+follows what has changed since the page was dropped.
 """
 
 from __future__ import annotations
@@ -17,13 +17,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
-from reconciler.database import DroppedFile, SourcedUnit, WithheldUnit, is_mark
+from reconciler.database import INDEX, DroppedFile, SourcedUnit, WithheldUnit, is_mark
+from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.publishing.filter_evaluation import FilterEvaluator
-from reconciler.engine.publishing.release_target import ReleasePolicy, ReleaseTarget
+from reconciler.engine.publishing.index_entries import listed_names
+from reconciler.engine.publishing.release_target import (
+    ReleasePolicy,
+    ReleaseTarget,
+    publication_digest,
+)
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.session.session import WritingSession
-from reconciler.model import Digest, StoredArtifact, artifact_digest
+from reconciler.errors import PluginFault
+from reconciler.model import Digest, StoredArtifact, StoredUnit, artifact_digest
 
 GROUPS_AT_ONCE = 200
 MAX_HELD = 5_000  # groups whose units are in memory
@@ -66,6 +74,7 @@ class _Decided:
         self._evaluator = evaluator
         self._shown: dict[tuple[int, str], set[Digest]] = {}
         self._taken: dict[tuple[int, str | None], bool] = {}
+        self._indexes: dict[int, Collection[str] | None] = {}
         self._held: dict[tuple[int, str], Sequence[SourcedUnit]] = {}
         self._withheld: tuple[int, Mapping[Digest, WithheldUnit]] = 0, {}
         self._refused: dict[tuple[str, frozenset[tuple[Digest, str]]], Collection[Digest]] = {}
@@ -75,12 +84,63 @@ class _Decided:
         group = file.entry.group
         if not file.entry.stays_for(self._target.publication.grace):
             return False
+        if group is not None and group.startswith(INDEX):
+            return not self._index_taken(file.removed, group.removeprefix(INDEX))
         if file.entry.page or group is None:
             return not self._something_taken(file.removed, None if is_mark(group) else group)
         key = file.removed, group
         if key not in self._shown:
             self._shown[key] = self._artifacts(file.removed, group)
         return file.entry.digest in self._shown[key]
+
+    def _index_taken(self, removed: int, name: str) -> bool:
+        """Return True if rules take away since `removed` a unit that an index may have listed."""
+        if not self._something_taken(removed, None):
+            return False
+        if removed not in self._indexes:
+            before = self._version_before(removed)
+            alike = before is not None and self._rendered_alike(removed)
+            self._indexes[removed] = self._indexes_of_taken(before, removed) if alike else None
+        indexes = self._indexes[removed]
+        return indexes is None or name in indexes
+
+    def _rendered_alike(self, removed: int) -> bool:
+        """Return True if the publisher of today would list units as before `removed`."""
+        publication = self._target.publication
+        publisher: Any = self._session.registry.publisher(publication.publisher).cls
+        if publisher.needs_first_seen(publication.options) is not None:
+            return False  # a unit is shown with a date that is not among its rows
+        shown = self._session.writer.publication_numbered(self._target.current.id, removed - 1)
+        return shown is not None and shown.digest == publication_digest(
+            self._session.registry,
+            publication,
+            shown.version_digest,
+            filtered=shown.verdict,
+            derivation=shown.derivation,
+            first_seen=shown.first_seen,
+            secrets=self._target.secrets,
+        )
+
+    def _indexes_of_taken(
+        self, before: RepositoryVersion | None, removed: int
+    ) -> Collection[str] | None:
+        """Return the indexes that listed what rules take away; None where nobody can tell."""
+        assert before is not None
+        publication = self._target.publication
+        publisher: Any = self._session.registry.publisher(publication.publisher).cls
+        names: set[str] = set()
+        for group in sorted(self._changed_since(before, removed)):
+            taken = self._taken_units(before, removed, group)
+            if taken and self._derived(before, group):
+                return None  # a unit is shown with files that are not among its rows
+            try:
+                with plugin_faults(f"`indexes_of` for {publication.meta.ref}"):
+                    for unit in taken:
+                        listed = publisher.indexes_of(unit, publication.options)
+                        names.update(listed_names(listed, "indexes_of"))
+            except PluginFault:
+                return None
+        return names
 
     def _something_taken(self, removed: int, group: str | None) -> bool:
         """Return True if rules take away since `removed` what a group showed; None: any group."""
@@ -100,10 +160,19 @@ class _Decided:
         return False
 
     def _is_taken(self, before: RepositoryVersion, removed: int, group: str) -> bool:
+        return bool(self._taken_units(before, removed, group))
+
+    def _taken_units(
+        self, before: RepositoryVersion, removed: int, group: str
+    ) -> Sequence[StoredUnit]:
+        """Return the units of a group that were shown before `removed`, and are kept out today."""
         refused = self._refusals(group, self._then_and_now(before, group))
         hidden = self._withheld_at(removed - 1) if refused else {}
-        shown = {row.digest for row in self._rows(before, group)} - hidden.keys()
-        return not shown.isdisjoint(refused)
+        return [
+            row.unit
+            for row in self._rows(before, group)
+            if row.digest in refused and row.digest not in hidden
+        ]
 
     def _refusals(self, group: str, rows: Sequence[SourcedUnit]) -> Collection[Digest]:
         """Return those of a group's units that the rules of today keep out.
