@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from reconciler.manifest.canonical import canonical
@@ -52,7 +53,7 @@ def effective(
         _over(plugin, left, model, remote=remote),
         also=core,
         located=located_on(remote),
-        note=remote.note(left) if remote is not None else "",
+        note=partial(remote.note, left) if remote is not None else str,
     )
     if options is None:
         return None

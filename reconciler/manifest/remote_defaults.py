@@ -46,10 +46,12 @@ class RemoteDefaults:
 
     def note(self, written: Mapping[str, Any]) -> str:
         """Return a sentence on the keys that count for a source which writes these."""
-        told = [f"`{key}`" for key in self.values if written.get(key) is None]
-        if not told:
-            return ""
-        return f"Remote `{shown(self.name)}` sets {', '.join(told)}, at {self.document.place()}"
+        told = [
+            f"`{key}` at {self.document.place(('spec', key), key=True)}"
+            for key in self.values
+            if written.get(key) is None
+        ]
+        return f"Remote `{shown(self.name)}` sets {', '.join(told)}" if told else ""
 
 
 def remote_keys(checked: Checked, importer: Usable) -> dict[str, Any] | None:

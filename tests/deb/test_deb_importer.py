@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.plugin import Gone, Group, Malformed, OptionFault, Page, Refused, Unchanged
+from reconciler.plugin import Gone, Group, Malformed, Page, Refused, Unchanged
 from reconciler_deb.deb_importer import DebImporter
 from reconciler_deb.options.source_options import RemoteOptions
 from tests.support.apt import archive, control
@@ -125,7 +125,7 @@ def test_a_key_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     options = RemoteOptions.model_validate(
         {"suites": ["stable"], "keys": ["no.asc"]}, context={"folder": str(tmp_path)}
     )
-    with pytest.raises(OptionFault, match=r"`no\.asc` cannot be read: No such file"):
+    with pytest.raises(Refused, match=r"`keys`: `no\.asc` cannot be read: No such file"):
         declared(FakeConduit({}, options))
 
 

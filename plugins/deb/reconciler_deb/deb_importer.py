@@ -17,6 +17,7 @@ from reconciler.plugin import (
     OptionFault,
     PluginCallConfiguration,
     ReadConduit,
+    Refused,
     Unchanged,
     Unit,
     UploadConduit,
@@ -37,6 +38,11 @@ from reconciler_deb.reading.units import PACKAGE, SOURCE_PACKAGE, listed_units
 from reconciler_deb.releases.signatures import Keyring
 from reconciler_deb.selecting.selection import PackageSelection
 from reconciler_deb.uploads.sent_packages import place_package
+
+_KEY_HINT = (
+    "put the public key of the archive there, as its owner gives it out"
+    " (`gpg --armor --export FINGERPRINT`); a path is relative to the manifest that names it"
+)
 
 API = ">=2.0,<3"
 
@@ -122,9 +128,13 @@ def _requests(conduit: DebConduit, options: RemoteOptions) -> list[SuiteRequest]
 
 
 def _keyring(options: RemoteOptions) -> Keyring | None:
+    """Return the keys that may sign; None where the archive is trusted. Raises Refused."""
     if options.trusted:
         return None
-    return Keyring([(key.written, _key_body(key)) for key in options.keys])
+    try:
+        return Keyring([(key.written, _key_body(key)) for key in options.keys])
+    except OptionFault as error:
+        raise Refused(f"`keys`: {error}", hint=error.hint or _KEY_HINT) from None
 
 
 def _key_body(key: Located) -> bytes:
