@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from reconciler.cli import output
 from reconciler.cli.output import Layout, LayoutOption
 
@@ -17,6 +15,8 @@ def command(layout: LayoutOption = Layout.TABLE) -> int:
 
     The token is shown once and kept nowhere.
     """
+    import secrets
+
     from reconciler.model import Digest
 
     token = f"{PREFIX}{secrets.token_urlsafe(RANDOM_BYTES)}"

@@ -48,7 +48,7 @@ from reconciler.model import (
     bucket_digest,
     bucket_of,
     group_digest,
-    version_digest,
+    version_digest_of,
 )
 from reconciler.process_identity import ABANDONED_AFTER, Process, this_process
 
@@ -317,10 +317,8 @@ class Stage:
             connection,
             [(self._repository_id, number) for number in buckets - {row[1] for row in filled}],
         )
-        return version_digest(
-            (row[0], Digest(row[1]))
-            for row in connection.execute(sql.BUCKETS, {"of_repository": self._repository_id})
-        )
+        rows = connection.execute(sql.BUCKETS, {"of_repository": self._repository_id})
+        return version_digest_of((number, raw) for number, raw in rows)
 
     def _remember(self, connection: Connection, sources: Mapping[str, CommittedSource]) -> None:
         values = {"of_repository": self._repository_id, "of_stage": self._id}

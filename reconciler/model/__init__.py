@@ -45,6 +45,7 @@ from reconciler.model.content import (
     safe_path,
     stored_unit,
     version_digest,
+    version_digest_of,
 )
 from reconciler.model.digest import Digest, HexDigest, canonical, decode_digest, is_hex_digest
 from reconciler.model.location import KeyLocations, KeyPath
@@ -173,5 +174,6 @@ __all__ = [
     "stored_unit",
     "unpack_chunks",
     "version_digest",
+    "version_digest_of",
     "with_base_url",
 ]

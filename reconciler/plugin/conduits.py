@@ -322,7 +322,23 @@ class PublishConduit(RepositoryContent, WritableScratchpads, Protocol[Pages_co])
     def whole_repository(self) -> AbstractContextManager[Output]:
         """Open what belongs to no group, such as the list of all projects.
 
-        At most once; if it is not opened, the publication has no such files.
+        At most once; if it is neither opened nor kept, the publication has no such files.
+        """
+        ...
+
+    @property
+    def groups_changed(self) -> bool:
+        """True if `groups()` may name others than when the publication was rendered last.
+
+        Also True on the first publication, and when the configuration changed.
+        """
+        ...
+
+    def keep_whole_repository(self) -> None:
+        """Keep what belongs to no group as it was rendered last.
+
+        For what depends on the names of groups alone: a list of half a million is not rendered for
+        one project that changed. Raises PluginFault where `groups_changed` is True.
         """
         ...
 

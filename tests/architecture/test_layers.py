@@ -64,6 +64,7 @@ LATE = {
     ("reconciler_python", "reconciler_python.content"),
     ("reconciler_python", "reconciler_python.simple_importer"),
     ("reconciler_python", "reconciler_python.publishing.simple_publisher"),
+    ("reconciler_python.simple_importer", "reconciler_python.uploads.uploaded_files"),
 }
 
 

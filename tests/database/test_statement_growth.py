@@ -26,7 +26,7 @@ from reconciler import database
 from reconciler.database import PublicationStage, Stage, Writer
 from reconciler.database.bulk import Bulk
 from tests.support import room_operations
-from tests.support.large_states import LargeState, opened_state
+from tests.support.large_states import LargeState, discarded, opened_state
 from tests.support.old_statements import OLD_STATEMENTS
 from tests.support.room_operations import SMALL, WHOLE
 
@@ -197,7 +197,7 @@ def _worked(folder: Path, groups: int) -> Works:
 def _old_work(state: LargeState) -> Work:
     ids = {"publication": state.publication_id, "repository": state.repository_id}
     total = Work()
-    with state.writer._writing.connect() as connection:
+    with discarded(state) as connection:
         for name, statement in OLD_STATEMENTS.items():
             known = {key: value for key, value in ids.items() if f":{key}" in statement}
             with Work() as work:
@@ -205,7 +205,6 @@ def _old_work(state: LargeState) -> Work:
                 if result.returns_rows:
                     result.all()
             total.steps[name] = work.steps.total()
-        connection.rollback()
     return total
 
 

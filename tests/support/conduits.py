@@ -344,6 +344,7 @@ class FakePublishConduit(FakePads, FakeMembers):
         FakePads.__init__(self)
         FakeMembers.__init__(self, groups)
         self.version = PublishedVersion(1, MOMENT)
+        self.groups_changed = True
         self.base_url, self.has_base_url = base_url, bool(base_url)
         self.options = options
         self.config = PluginCallConfiguration({}, {}, {})
@@ -362,6 +363,9 @@ class FakePublishConduit(FakePads, FakeMembers):
     @contextmanager
     def whole_repository(self) -> Iterator[Output]:
         yield self.whole_output
+
+    def keep_whole_repository(self) -> None:
+        raise NotImplementedError
 
     @property
     def merged(self) -> FakeOutput:

@@ -75,6 +75,14 @@ def large_state(database: Database, groups: int) -> LargeState:
 
 
 @contextmanager
+def discarded(state: LargeState) -> Iterator[Connection]:
+    """A connection of which nothing stays."""
+    with state.writer._writing.connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+@contextmanager
 def opened_state(folder: Path, groups: int) -> Iterator[LargeState]:
     with Database(f"sqlite:///{folder}/state.db").open(read_only=False) as opened:
         yield large_state(opened, groups)

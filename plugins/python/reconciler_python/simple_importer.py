@@ -44,7 +44,6 @@ from reconciler_python.reading.urls import shown_url
 from reconciler_python.selecting.evidence_facts import needs_evidence, with_evidence
 from reconciler_python.selecting.project_filter import ProjectFilter
 from reconciler_python.selecting.source_checks import selects_part
-from reconciler_python.uploads.uploaded_files import received_units
 
 T = TypeVar("T")
 
@@ -100,6 +99,9 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
         config: PluginCallConfiguration,
     ) -> Iterable[GroupedUnit]:
         """Take a wheel or a source distribution. Raises Refused and Conflict, each with a code."""
+        # Parsers of metadata, which no sync needs.
+        from reconciler_python.uploads.uploaded_files import received_units
+
         return received_units(conduit, file, fields)
 
     async def declare(self, conduit: Conduit) -> AsyncIterator[Group | Unchanged]:

@@ -154,6 +154,23 @@ class PublishConduit(ScratchpadConduit):
         self._check_open()
         return self._output(None)
 
+    @property
+    def groups_changed(self) -> bool:
+        self._check_open()
+        return self._view.groups_changed
+
+    def keep_whole_repository(self) -> None:
+        self._check_open()
+        if self._view.groups_changed:
+            raise PluginFault(
+                "what belongs to no group cannot be kept: the groups changed",
+                hint="ask `groups_changed` first, and open `whole_repository()` where it is True",
+            )
+        if None in self._opened:
+            raise PluginFault(f"{_label(None)} is both opened and kept", hint="open it, or keep it")
+        self._opened.add(None)
+        self._finished.add(None)
+
     def finish(self) -> None:
         """Check that every changed group was rendered, once the publisher has returned.
 

@@ -16,6 +16,7 @@ from reconciler.plugin import PublishedVersion
 
 Units = dict[str, list[StoredUnit]]  # by group
 READ_AHEAD = 200  # groups whose units are read at once
+MOST_COMPARED = 1_000  # groups of which it is found out whether they came or went
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,18 @@ class VersionView:
             )
         return self._changed
 
+    @property
+    def groups_changed(self) -> bool:
+        """True if `groups` may name others than at the last rendering."""
+        if self._before is None or self._withheld.changed_groups:
+            return True
+        names = list(self.changed_groups())
+        if len(names) > MOST_COMPARED:
+            return True
+        repository_id, withheld = self._version.repository_id, self._withheld.units
+        before = self._reader.units(repository_id, self._before, names)
+        return _shown_groups(self._units(names), {}) != _shown_groups(before, withheld)
+
     def read_changed(self) -> Iterator[str]:
         """Yield `changed`, reading the units of the groups to come in advance."""
         waiting = list(self.changed_groups())
@@ -152,6 +165,17 @@ class VersionView:
             units = self._units(self._withheld.units.keys())
             self._empty = frozenset(name for name, left in units.items() if not left)
         return self._empty
+
+
+def _shown_groups(
+    units: Units, withheld: Mapping[str, frozenset[tuple[str, str]]]
+) -> frozenset[str]:
+    """Return the groups of which a unit is not withheld."""
+    return frozenset(
+        name
+        for name, held in units.items()
+        if any((unit.type, unit.key) not in withheld.get(name, ()) for unit in held)
+    )
 
 
 def _shown(unit: StoredUnit, derived: Mapping[str, StoredArtifact | None] | None) -> StoredUnit:

@@ -82,6 +82,42 @@ def emitting(*pages: tuple[str, str], whole: tuple[str, ...] = ()) -> Rendering:
     return rendering
 
 
+def test_what_depends_on_the_names_of_groups_is_kept_while_these_stay(
+    site: Hooked, behaviour: Behaviour
+) -> None:
+    changed: list[bool] = []
+
+    def listing(conduit: PublishConduit) -> None:
+        for name in conduit.changed_groups():
+            with conduit.group(name):
+                pass
+        changed.append(conduit.groups_changed)
+        if not conduit.groups_changed:
+            conduit.keep_whole_repository()
+            return
+        with conduit.whole_repository() as output:
+            output.page("names", " ".join(conduit.groups()).encode(), "text/plain")
+
+    for groups, names in (
+        ("a: [one], b: [two]", b"a b"),
+        ("a: [one, three], b: [four]", b"a b"),
+        ("a: [one], b: [four], c: [two]", b"a b c"),
+        ("b: [four], c: [two]", b"b c"),
+        ("b: [four], c: [three]", b"b c"),
+    ):
+        assert published(site, behaviour, listing, groups=groups).result == "done"
+        assert site.served()["names"] == ("text/plain", len(names))
+    assert changed == [True, False, True, True, False]
+
+    def keeping(conduit: PublishConduit) -> None:
+        for name in conduit.changed_groups():
+            with conduit.group(name):
+                pass
+        conduit.keep_whole_repository()
+
+    assert "cannot be kept" in refused(site, behaviour, keeping, groups="b: [four], d: [three]")
+
+
 def test_everything_refuses_once_the_call_has_returned(site: Hooked, behaviour: Behaviour) -> None:
     kept: dict[str, Any] = {}
 

@@ -85,6 +85,9 @@ class PythonPublisher(Publisher[PublicationOptions]):
             units = conduit.units(name)
             with conduit.group(name) as output:
                 _publish_project(output, name, units, base_url=base_url)
+        if not conduit.groups_changed:
+            conduit.keep_whole_repository()
+            return
         with conduit.whole_repository() as output:
             _publish_page(output, "simple/", list_pages(conduit.groups()))
 
