@@ -204,7 +204,7 @@ class StagedIndexes:
                 rows = cursor.fetchall()
             yield [(sort_key, body) for sort_key, _, body in rows]
             after = (rows[-1][0], rows[-1][1]) if len(rows) == limit else None
-            limit = _limit(rows)
+            limit = affordable(rows)
 
     def files(self) -> dict[str, str]:
         """Return what is recorded of the files of each index of the last publication.
@@ -264,7 +264,7 @@ class StagedIndexes:
         )
 
 
-def _limit(rows: Sequence[Any]) -> int:
+def affordable(rows: Sequence[Any]) -> int:
     """Return how many entries to read at once, if they are as large as these on average."""
     size = sum(len(row[2]) for row in rows)
     return max(1, min(ENTRIES_AT_ONCE, BYTES_AT_ONCE * len(rows) // max(size, 1)))

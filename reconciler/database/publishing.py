@@ -185,7 +185,6 @@ class PublicationStage:
         self._publication_id = publication_id
         self._record = record
         self._full = full
-        self._promises = promises
         self._any_immutable = promises
         self._done = False
         self._groups: dict[str, Sequence[Entry]] = {}
@@ -355,7 +354,6 @@ class PublicationStage:
         _END(connection, ended)
         if self._any_immutable:
             check_mixed(_flat(self._groups))
-        if self._promises:
             check_promises(connection, id_, list(added.values()))
         _BEGIN(connection, [(id_, number, *entry_row(entry)) for entry in added.values()])
         if self._full:

@@ -124,7 +124,7 @@ class _Decided:
     def _indexes_of_taken(
         self, before: RepositoryVersion | None, removed: int
     ) -> Collection[str] | None:
-        """Return the indexes that listed what rules take away; None where nobody can tell."""
+        """Return the indexes that listed what rules take away; None where that cannot be told."""
         assert before is not None
         publication = self._target.publication
         publisher: Any = self._session.registry.publisher(publication.publisher).cls

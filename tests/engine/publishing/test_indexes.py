@@ -205,10 +205,10 @@ def test_bodies_of_entries_are_held_in_memory_by_their_size(
 
 def test_memory_holds_so_many_entries_as_its_bytes_allow() -> None:
     row = (b"key", b"unit", bytes(1000))
-    assert reading._limit([row] * 100) == reading.ENTRIES_AT_ONCE
-    assert reading._limit([(b"", b"", bytes(1024 * 1024))] * 3) == 8
-    assert reading._limit([(b"", b"", bytes(9 * 1024 * 1024))]) == 1
-    assert reading._limit([]) >= 1
+    assert reading.affordable([row] * 100) == reading.ENTRIES_AT_ONCE
+    assert reading.affordable([(b"", b"", bytes(1024 * 1024))] * 3) == 8
+    assert reading.affordable([(b"", b"", bytes(9 * 1024 * 1024))]) == 1
+    assert reading.affordable([]) >= 1
 
 
 def _failing_at(fatal: int) -> Callable[[Checkpoint], None]:
