@@ -53,7 +53,7 @@ def effective(
         _over(plugin, left, model, remote=remote),
         also=core,
         located=located_on(remote),
-        note=partial(remote.note, left) if remote is not None else str,
+        note=partial(remote.note, left) if remote is not None else None,
     )
     if options is None:
         return None

@@ -44,12 +44,15 @@ class RemoteDefaults:
             return None
         return self.document.find(("spec", *path))
 
-    def note(self, written: Mapping[str, Any]) -> str:
-        """Return a sentence on the keys that count for a source which writes these."""
+    def note(self, written: Mapping[str, Any], text: str) -> str:
+        """Return where those of its keys stand that a text on a source speaks of.
+
+        `written`: keys that the source has itself.
+        """
         told = [
             f"`{key}` at {self.document.place(('spec', key), key=True)}"
             for key in self.values
-            if written.get(key) is None
+            if written.get(key) is None and f"`{key}`" in text
         ]
         return f"Remote `{shown(self.name)}` sets {', '.join(told)}" if told else ""
 

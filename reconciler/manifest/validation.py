@@ -106,13 +106,13 @@ class Checked:
         *,
         also: Sequence[str] = (),
         located: Mapping[str, Located] = MappingProxyType({}),
-        note: Callable[[], str] = str,
+        note: Callable[[str], str] | None = None,
     ) -> Model | None:
         """Return `value`, which stands at `path`, as an instance of `model`, or None and faults.
 
         Of keys without a value (`deny:`) nothing is said: see `refuse_nulls`. `also`: keys known
         beside the model's, for hints. `located`: paths by the tokens that stand for them in
-        `value`. `note`: tells what else counts at `path`, for hints about the whole.
+        `value`. `note`: tells where that stands which a text on the whole speaks of, for its hint.
         """
         try:
             context = {**self.document.context, "located": located}
@@ -136,7 +136,7 @@ class Checked:
             return self.against(model, path, value, also=also, located=located, note=note)
         written = [finding for finding in errors if not _is_null(finding, value)]
         told = explained(written, self.document, path, model=model, also=also)
-        self._faults.extend(_noted(told, self.document.place(path), note()))
+        self._faults.extend(_noted(told, self.document.place(path), note) if note else told)
         return None
 
     def refuse_nulls(self) -> None:
@@ -153,12 +153,12 @@ class Checked:
             )
 
 
-def _noted(faults: Iterable[Fault], whole: Origin, note: str) -> Iterator[Fault]:
+def _noted(faults: Iterable[Fault], whole: Origin, note: Callable[[str], str]) -> Iterator[Fault]:
     """Yield the faults, those about the value as a whole with a further hint."""
     for fault in faults:
-        hint = f"{fault.hint}; {note}" if fault.hint else note
-        about_whole = note and fault.origin == whole
-        yield Fault(fault.origin, fault.message, hint) if about_whole else fault
+        told = note(f"{fault.message} {fault.hint}") if fault.origin == whole else ""
+        hint = "; ".join(filter(None, (fault.hint, told))) or None
+        yield Fault(fault.origin, fault.message, hint)
 
 
 def _nulls(value: Any, path: Path) -> Iterator[Path]:

@@ -196,6 +196,35 @@ def test_a_signed_archive_is_mirrored_and_apt_installs_from_it(gnupg: Path, tmp_
     }
 
 
+def test_a_flat_archive_is_read_and_gets_a_suite(tmp_path: Path) -> None:
+    tools("apt-ftparchive")
+    archive = tmp_path / "vendor/apt"
+    archive.mkdir(parents=True)
+    for name, text in PACKAGES.items():
+        (archive / name).write_bytes(deb(text))
+
+    def listed(words: str) -> bytes:
+        command = ["apt-ftparchive", *words.split()]
+        return subprocess.run(
+            command, cwd=tmp_path / "vendor", capture_output=True, check=True
+        ).stdout
+
+    (archive / "Packages").write_bytes(listed("packages apt"))
+    (archive / "Release").write_bytes(listed("release apt"))
+    mirror = Mirror(
+        tmp_path,
+        resource("Remote", "up", "type: deb\nurl: ./vendor/\ntrusted: true"),
+        resource(
+            "Repository",
+            "team",
+            "type: deb\nsources:\n  - remote: {name: up, suites: [apt/], include: [app],"
+            " architectures: [amd64], dependencies: true}",
+        ),
+    )
+    mirror.applied()
+    assert mirror.filenames() == ["apt/app_1_amd64", "apt/libfoo1_2:1.0+b1~x_amd64"]
+
+
 def test_gpgv_verifies_with_the_named_keys_alone(gnupg: Path) -> None:
     """Kind: a signature that gpgv calls valid, by a key that no longer counts or is not named."""
     named = make_key(gnupg, "archive@example.org")

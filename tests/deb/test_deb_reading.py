@@ -13,8 +13,9 @@ import pytest
 
 from reconciler.plugin import Malformed, Refused, Unit
 from reconciler_deb.control.compression import unpack
-from reconciler_deb.reading.index_files import index_urls, wanted_indexes
+from reconciler_deb.reading.index_files import flat_indexes, index_urls, wanted_indexes
 from reconciler_deb.reading.listings import Entry, Listing, entries_digest
+from reconciler_deb.reading.suite_names import suite_folder, unit_suite
 from reconciler_deb.reading.units import PACKAGE, SOURCE_PACKAGE, fetch_url, listed_units
 from reconciler_deb.releases.release_file import Release, parse_release
 from tests.support.apt import control, paragraph, release_text
@@ -225,3 +226,43 @@ def test_a_source_package_has_all_its_files() -> None:
 )
 def test_a_path_is_meant_literally(path: str, url: str) -> None:
     assert fetch_url(BASE, path) == f"{BASE}{url}"
+
+
+def test_a_flat_archive_has_one_index_for_all_architectures() -> None:
+    """Kind: a suite that is a folder, as vendors of few packages have it."""
+    listed = parse_release(release_text({"Packages": b"x", "Packages.gz": b"y", "Sources": b"z"}))
+    both = flat_indexes(listed, ["amd64", "source"])
+    assert [index.architecture for index in both] == ["", "source"]
+    [index] = flat_indexes(listed, ["source"])
+    assert index.choices[0][1].path == "Sources"
+    file = both[0].choices[0][1]
+    assert index_urls("./", file, by_hash=False) == ["Packages.gz"]
+    assert index_urls("ubuntu/", file, by_hash=True) == [
+        f"ubuntu/by-hash/SHA256/{file.sha256}",
+        "ubuntu/Packages.gz",
+    ]
+    with pytest.raises(Refused, match="lists no `Packages`"):
+        flat_indexes(release(AMD64), [])
+    body = "\n".join(binary(name, architecture=name) for name in ("amd64", "arm64", "all"))
+    for architectures, names in ((["amd64", "source"], ["all", "amd64"]), ([], 3 * ["a"])):
+        listing = Listing()
+        listing.add_flat("flat", "main", architectures, body=body.encode())
+        assert len(listing.packages) == len(names)
+        assert {each.architecture for own in listing.packages.values() for each in own} <= {
+            "amd64",
+            "arm64",
+            "all",
+        }
+
+
+@pytest.mark.parametrize(
+    ("suite", "folder", "name"),
+    [
+        ("stable/updates", "dists/stable/updates/", "stable/updates"),
+        ("./", "", "flat"),
+        ("ubuntu/", "ubuntu/", "ubuntu"),
+        ("./a/b/", "a/b/", "a/b"),
+    ],
+)
+def test_a_suite_lies_below_dists_or_is_a_folder(suite: str, folder: str, name: str) -> None:
+    assert (suite_folder(suite), unit_suite(suite)) == (folder, name)

@@ -152,7 +152,7 @@ def test_what_a_source_writes_wins(
         (
             "realm: r\nkeys: [a.asc]",
             ", trusted: true",
-            "`keys` would never count\n  hint: leave one of them out; Remote `up` sets `realm` at",
+            "`keys` would never count\n  hint: leave one of them out; Remote `up` sets `keys` at",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from reconciler.plugin import LocatedPath, NotEmpty, OptionFault, Options, safe_path
 from reconciler_deb.options.filter_options import WordList
 from reconciler_deb.options.patterns import PatternList, Patterns
+from reconciler_deb.reading.suite_names import is_flat, unit_suite
 
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]{0,127}")
@@ -22,6 +23,14 @@ def _checked_path(text: str) -> str:
             f"{text!r:.80} is no suite or component",
             hint="as it stands in `dists/` and in the list of sources: `bookworm`, `main`",
         )
+    return text
+
+
+def _checked_suite(text: str) -> str:
+    """Return a suite, or the folder of a flat archive: `./`, `ubuntu/`. Raises OptionFault."""
+    folder = text.removeprefix("./").removesuffix("/") if is_flat(text) else text
+    if folder or text != "./":
+        _checked_path(folder)
     return text
 
 
@@ -37,6 +46,11 @@ def _checked_architecture(text: str) -> str:
 PathList = Annotated[tuple[Annotated[str, AfterValidator(_checked_path)], ...], Field(strict=False)]
 ArchitectureList = Annotated[
     tuple[Annotated[str, AfterValidator(_checked_architecture)], ...], Field(strict=False)
+]
+
+
+ReadSuiteList = Annotated[
+    tuple[Annotated[str, AfterValidator(_checked_suite)], ...], Field(strict=False)
 ]
 
 
@@ -87,8 +101,11 @@ class SourceOptions(Options):
 class RemoteOptions(SourceOptions):
     """Keys of a `remote` source: whom it believes, and what it reads."""
 
-    suites: Annotated[PathList, NotEmpty()] = Field(
-        description="Suites to read (`bookworm`, `bookworm-updates`), as in a list of sources."
+    suites: Annotated[ReadSuiteList, NotEmpty()] = Field(
+        description=(
+            "Suites to read (`bookworm`, `bookworm-updates`), as in a list of sources; `./` or"
+            " another folder for a flat archive, which becomes the suite `flat`, or that folder."
+        )
     )
     keys: Annotated[tuple[LocatedPath, ...], Field(strict=False), NotEmpty()] = Field(
         default=(),
@@ -144,6 +161,21 @@ class RemoteOptions(SourceOptions):
                     " for one that is not signed"
                 ),
             )
+        return self
+
+    @model_validator(mode="after")
+    def _suites_are_told_apart(self) -> RemoteOptions:
+        read: dict[str, str] = {}
+        for suite in self.suites:
+            other = read.setdefault(unit_suite(suite), suite)
+            if other != suite:
+                raise OptionFault(
+                    f"what is read of `{other}` and of `{suite}` would both be the suite"
+                    f" `{unit_suite(suite)}`",
+                    hint="give each a repository of its own",
+                )
+        if self.components and all(map(is_flat, self.suites)):
+            raise OptionFault("a flat archive has no components", hint="leave `components` out")
         return self
 
     @model_validator(mode="after")

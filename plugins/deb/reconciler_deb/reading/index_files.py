@@ -9,15 +9,17 @@ import msgspec
 
 from reconciler.plugin import Refused
 from reconciler_deb.control.compression import ENDINGS
+from reconciler_deb.reading.suite_names import FLAT_COMPONENT, suite_folder
 from reconciler_deb.releases.release_file import IndexFile, Release
 
 ALL: Final = "all"
 SOURCE: Final = "source"
+ANY: Final = ""
 _EMPTY: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 class ListedIndex(msgspec.Struct, frozen=True):
-    """One index of a suite: the packages of a component for an architecture.
+    """One index of a suite: the packages of a component for an architecture; empty for any.
 
     `plain`: what it is once it is unpacked, None where the Release does not say. `choices`: files
     that hold it, the best first.
@@ -49,11 +51,37 @@ def wanted_indexes(
     Raises Refused for one that the suite does not have.
     """
     indexes = (
-        _listed_index(release, component, architecture)
+        _listed_index(
+            release, index_path(component, architecture), component, architecture=architecture
+        )
         for component in _components(release, components)
         for architecture in _architectures(release, architectures)
     )
     return [index for index in indexes if index is not None]
+
+
+def flat_indexes(release: Release, architectures: Sequence[str]) -> list[ListedIndex]:
+    """Return the indexes of a flat archive, which holds packages of all architectures in one.
+
+    Raises Refused where the Release lists none.
+    """
+    places = {ANY: "Packages"} if set(architectures) != {SOURCE} else {}
+    places |= {SOURCE: "Sources"} if SOURCE in architectures else {}
+    paths = [path for path in places.values() if not _is_listed(release, path)]
+    if paths:
+        raise Refused(
+            f"it lists no `{paths[0]}`",
+            hint="a suite whose name ends in a slash is the folder of a flat archive",
+        )
+    indexes = (
+        _listed_index(release, path, FLAT_COMPONENT, architecture=architecture)
+        for architecture, path in places.items()
+    )
+    return [index for index in indexes if index is not None]
+
+
+def _is_listed(release: Release, path: str) -> bool:
+    return any(f"{path}{ending}" in release.indexes for ending in ENDINGS)
 
 
 def _components(release: Release, wanted: Sequence[str]) -> list[str]:
@@ -92,9 +120,10 @@ def _listing(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names[:30]) or "none"
 
 
-def _listed_index(release: Release, component: str, architecture: str) -> ListedIndex | None:
+def _listed_index(
+    release: Release, path: str, component: str, *, architecture: str
+) -> ListedIndex | None:
     """Return an index; None where the Release lists none, or an empty one: that is its answer."""
-    path = index_path(component, architecture)
     plain = release.indexes.get(path)
     if plain is not None and (plain.sha256 == _EMPTY or plain.size == 0):
         return None
@@ -114,6 +143,6 @@ def index_urls(suite: str, file: IndexFile, *, by_hash: bool) -> list[str]:
 
     Under its digest it stays what it was while the archive moves on.
     """
-    folder, _, _ = file.path.rpartition("/")
-    plain = f"dists/{suite}/{file.path}"
-    return [f"dists/{suite}/{folder}/by-hash/SHA256/{file.sha256}", plain] if by_hash else [plain]
+    plain = f"{suite_folder(suite)}{file.path}"
+    folder = plain[: plain.rfind("/") + 1]
+    return [f"{folder}by-hash/SHA256/{file.sha256}", plain] if by_hash else [plain]

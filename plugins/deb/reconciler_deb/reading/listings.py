@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
 from reconciler_deb.control.paragraphs import first_field, split_paragraphs
 from reconciler_deb.control.relations import PACKAGE_NAME
+from reconciler_deb.reading.index_files import ALL, SOURCE
 
 
 class Entry(NamedTuple):
@@ -45,6 +46,19 @@ class Listing:
                 packages[name] = [entry]
             else:
                 self.unnamed += 1
+
+    def add_flat(
+        self, suite: str, component: str, architectures: Sequence[str], *, body: bytes
+    ) -> None:
+        """Add the packages of one index that are for these architectures, or `all`; or any."""
+        wanted = {*architectures, ALL} - {SOURCE} if {*architectures} - {SOURCE} else set()
+        paragraphs: dict[str, list[bytes]] = {}
+        for paragraph in split_paragraphs(body):
+            architecture = first_field(paragraph, b"Architecture").decode(errors="replace")
+            if not wanted or architecture in wanted:
+                paragraphs.setdefault(architecture, []).append(paragraph)
+        for architecture, own in sorted(paragraphs.items()):
+            self.add(suite, component, architecture, body=b"\n\n".join(own))
 
     def groups(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, list[Entry]]]:
         """Yield wanted packages with their entries, in name order."""

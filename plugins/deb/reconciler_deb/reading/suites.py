@@ -16,8 +16,15 @@ import msgspec
 
 from reconciler.plugin import Gone, Malformed, ReadConduit, Refused
 from reconciler_deb.control.compression import unpack
-from reconciler_deb.reading.index_files import ListedIndex, index_urls, wanted_indexes
+from reconciler_deb.reading.index_files import (
+    ANY,
+    ListedIndex,
+    flat_indexes,
+    index_urls,
+    wanted_indexes,
+)
 from reconciler_deb.reading.listings import Listing
+from reconciler_deb.reading.suite_names import is_flat, suite_folder, unit_suite
 from reconciler_deb.releases.freshness import Freshness
 from reconciler_deb.releases.release_file import Release, parse_release
 from reconciler_deb.releases.signatures import Keyring
@@ -63,12 +70,16 @@ def suites_validator(suites: Sequence[Suite]) -> str:
 
 async def read_suite(conduit: ReadConduit, request: SuiteRequest) -> Suite:
     """Return a suite. Raises with its name and URL where it cannot be believed, or is not fresh."""
-    where = f"{conduit.url}dists/{request.suite}/"
+    where = f"{conduit.url}{suite_folder(request.suite)}"
     try:
         release = parse_release(await _verified_release(conduit, request))
         if request.fresh:
             Freshness(conduit.now, request.last).check(release)
-        indexes = wanted_indexes(release, request.components, request.architectures)
+        indexes = (
+            flat_indexes(release, request.architectures)
+            if is_flat(request.suite)
+            else wanted_indexes(release, request.components, request.architectures)
+        )
     except Gone as error:
         raise Malformed(
             f"`{where}` has neither `InRelease` nor `Release`: {error}",
@@ -91,25 +102,29 @@ async def read_indexes(conduit: ReadConduit, suite: Suite, listing: Listing) -> 
             suite = newer
         else:
             for index, body in zip(suite.indexes, bodies, strict=True):
-                await asyncio.to_thread(_add, listing, suite.request.suite, index, body=body)
+                await asyncio.to_thread(_add, listing, suite.request, index, body=body)
             return suite
     raise AssertionError("the last attempt returns or raises")
 
 
-def _add(listing: Listing, suite: str, index: ListedIndex, *, body: bytes) -> None:
-    listing.add(suite, index.component, index.architecture, body=body)
+def _add(listing: Listing, request: SuiteRequest, index: ListedIndex, *, body: bytes) -> None:
+    suite = unit_suite(request.suite)
+    if index.architecture == ANY:
+        listing.add_flat(suite, index.component, request.architectures, body=body)
+    else:
+        listing.add(suite, index.component, index.architecture, body=body)
 
 
 async def _verified_release(conduit: ReadConduit, request: SuiteRequest) -> bytes:
-    folder = f"dists/{request.suite}"
+    folder = suite_folder(request.suite)
     keyring = request.keyring
     try:
-        signed = (await conduit.get(f"{folder}/InRelease")).body
+        signed = (await conduit.get(f"{folder}InRelease")).body
     except Gone:
-        text = (await conduit.get(f"{folder}/Release")).body
+        text = (await conduit.get(f"{folder}Release")).body
         if keyring is None:
             return text
-        signature = (await conduit.get(f"{folder}/Release.gpg")).body
+        signature = (await conduit.get(f"{folder}Release.gpg")).body
         return await asyncio.to_thread(keyring.verified_text, text, signature)
     if keyring is None:
         return unsigned_text(signed)
