@@ -210,12 +210,16 @@ def key_rows(part: Schema, definitions: Schema, prefix: str = "") -> list[KeyRow
 
 
 def _with_shared_source_keys(rows: list[KeyRow]) -> list[KeyRow]:
-    """Name keys once that every kind of source takes: `sources[].KIND.include`."""
-    names = [
-        {row.path.removeprefix(prefix) for row in rows if row.path.startswith(prefix)}
+    """Name keys once that every kind of source takes alike: `sources[].KIND.include`."""
+    kinds = [
+        {
+            row._replace(path=row.path.removeprefix(prefix))
+            for row in rows
+            if row.path.startswith(prefix)
+        }
         for prefix in SOURCE_KINDS
     ]
-    shared = set.intersection(*names)
+    shared = {row.path for row in set.intersection(*kinds)}
     result: list[KeyRow] = []
     for row in rows:
         prefix = next((each for each in SOURCE_KINDS if row.path.startswith(each)), "")

@@ -30,6 +30,8 @@ def test_keys_of_sources_and_nested_keys_have_a_row() -> None:
         "auth.password",
         "sources[].remote.name",
         "sources[].KIND.include",
+        "sources[].remote.suites",  # required there alone
+        "sources[].upload.suites",
         "sources[].KIND.environments.NAME.python_version",
         "licenses.unknown",
         "exports[].directory.path",
