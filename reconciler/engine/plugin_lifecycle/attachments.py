@@ -197,7 +197,8 @@ class PluginLifecycle:
         repository = Ref(Kind.REPOSITORY, name)
         recorded = self.before.resources.get(repository)
         if kind == "importer" or recorded is None:
-            return repository, source_options(recorded.spec) if recorded else {}
+            resources = self.before.resources
+            return repository, source_options(recorded.spec, resources) if recorded else {}
         users = [
             ref
             for ref, resource in self.before.resources.items()

@@ -23,8 +23,9 @@ from reconciler.model import (
     Publication,
     Ref,
     Repository,
+    SourceKind,
 )
-from reconciler.plugin import Importer, PluginCallConfiguration, Publisher
+from reconciler.plugin import RESERVED_KEYS, Importer, PluginCallConfiguration, Publisher
 from reconciler.plugin.registry import Registry
 from reconciler.plugin.validation import Plugin
 
@@ -167,12 +168,18 @@ def publisher_of(resource: ActualResource, resources: Resources) -> tuple[str, s
     return None if id is None else (name, id)
 
 
-def source_options(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the first source of a recorded Repository sets for its plugin."""
-    entry: Mapping[str, Any] = next(
-        (options for source in spec.get("sources", ()) for options in source.values()), {}
+def source_options(spec: Mapping[str, Any], resources: Resources) -> dict[str, Any]:
+    """Return what the first source of a recorded Repository, and its Remote, set for its plugin."""
+    nothing: tuple[str, Mapping[str, Any]] = ("", {})
+    kind, entry = next(
+        (named for source in spec.get("sources", ()) for named in source.items()), nothing
     )
-    return {key: value for key, value in entry.items() if key not in SOURCE_KEYS}
+    own = {key: value for key, value in entry.items() if key not in SOURCE_KEYS}
+    remote = resources.get(Ref(Kind.REMOTE, entry["name"])) if kind == SourceKind.REMOTE else None
+    if remote is None:
+        return own
+    reserved = RESERVED_KEYS[Kind.REMOTE]
+    return {key: value for key, value in remote.spec.items() if key not in reserved} | own
 
 
 def publication_options(spec: Mapping[str, Any]) -> dict[str, Any]:
