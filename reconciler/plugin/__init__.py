@@ -60,6 +60,17 @@ from reconciler.plugin.options import (
     parse_duration,
     parse_size,
 )
+from reconciler.plugin.plain import (
+    ListedFile,
+    PlainContentType,
+    PlainRules,
+    PlainSelection,
+    decode_json,
+    is_file_name,
+    listed_units,
+    resolve_url,
+    uploaded_unit,
+)
 from reconciler.plugin.publisher import Publisher
 from reconciler.plugin.reserved_keys import RESERVED_KEYS
 from reconciler.plugin.secrets import Secret
@@ -99,6 +110,7 @@ __all__ = [
     "Importer",
     "IndexEntry",
     "IndexFile",
+    "ListedFile",
     "Located",
     "LocatedPath",
     "Malformed",
@@ -111,6 +123,9 @@ __all__ = [
     "Output",
     "Page",
     "Part",
+    "PlainContentType",
+    "PlainRules",
+    "PlainSelection",
     "PluginCallConfiguration",
     "PluginFault",
     "PublishConduit",
@@ -147,8 +162,13 @@ __all__ = [
     "ValidateConduit",
     "Withdrawn",
     "WritableScratchpads",
+    "decode_json",
+    "is_file_name",
+    "listed_units",
     "parse_duration",
     "parse_size",
+    "resolve_url",
     "safe_path",
     "sanitize",
+    "uploaded_unit",
 ]

@@ -19,23 +19,21 @@ from tests.support.outside import (
 PLUGIN = "json-schemas"
 EDITS: dict[str, list[tuple[str | re.Pattern[str], str]]] = {
     "src/reconciler_json_schemas/document_importer.py": [
-        ("import re\n", ""),
         (
-            "from typing import Annotated, TypeVar\nfrom urllib.parse import urljoin\n",
-            "from hashlib import sha256\nfrom typing import Any, TypeVar\n",
+            "import AsyncIterator, Iterable, Mapping\n",
+            "import AsyncIterator, Iterable, Mapping\nfrom hashlib import sha256\n"
+            "from typing import Any\n",
         ),
-        (
-            "from collections.abc import AsyncIterator, Iterable, Iterator, Mapping\n",
-            "from collections.abc import AsyncIterator, Iterable, Mapping\n",
-        ),
-        ("    UNCHANGED,\n", ""),
+        ("import msgspec\n", ""),
+        ("    UNCHANGED,\n", "    Artifact,\n"),
+        ("    ListedFile,\n", ""),
         ("    Unchanged,\n", ""),
-        ('_SHA256 = re.compile(r"[0-9a-f]{64}")\n', ""),
+        ("    listed_units,\n", ""),
         (re.compile(r"class ListedGroup.*?(?=class DocumentImporter)", re.DOTALL), ""),
         (
             re.compile(r"        for name, listed in .*?listed=True\)\n", re.DOTALL),
-            """        for name, schemas in _decoded(page, dict[str, list[str]]).items():
-            if usable(name) and name != _INDEX and wanted(name, conduit.options):
+            """        for name, schemas in decode_json(page, dict[str, list[str]]).items():
+            if is_file_name(name) and name != _INDEX and conduit.options.takes(name):
                 yield Group(name, listed=True, data=schemas)
 """,
         ),
@@ -45,30 +43,25 @@ EDITS: dict[str, list[tuple[str | re.Pattern[str], str]]] = {
         """A schema is small: it is read whole, to learn its title and its digest."""
         units = []
         for name in group.data:
-            if not usable(name):
+            if not is_file_name(name):
                 conduit.refuse(ascii(name[:80]), "its name cannot be a file's name")
                 continue
             page = await conduit.get(f"{group.name}/{name}")
-            title = str(_decoded(page, dict[str, Any]).get("title", name))
+            title = str(decode_json(page, dict[str, Any]).get("title", name))
             digest = sha256(page.body).hexdigest()
             schema = Artifact(name, digest, len(page.body), page.url)
-            units.append(Unit(DOCUMENT, name, {"title": title}, [schema]))
+            units.append(Unit(content.DOCUMENT, name, {"title": title}, [schema]))
         return units
 
 ''',
         ),
-        (re.compile(r"\n\n\ndef _units.*", re.DOTALL), "\n"),
     ],
     "src/reconciler_json_schemas/document_publisher.py": [
         (
-            (
-                'output.page("index.json", _page({name: {} for name in conduit.groups()}, indent),'
-                " JSON)"
-            ),
+            'output.page("index.json", _json({name: {} for name in conduit.groups()}), JSON)',
             (
                 "folders = {name: [unit.key for unit in conduit.units(name)] for name in"
-                ' conduit.groups()}\n            output.page("index.json", _page(folders, indent),'
-                " JSON)"
+                ' conduit.groups()}\n            output.page("index.json", _json(folders), JSON)'
             ),
         ),
         (
@@ -77,8 +70,8 @@ EDITS: dict[str, list[tuple[str | re.Pattern[str], str]]] = {
         ),
         ('return f"files/{unit.group}/{unit.key}"', 'return f"{unit.group}/{unit.key}"'),
         (
-            'return {"id": unit.key,',
-            'return {"title": unit.metadata.get("title", unit.key), "id": unit.key,',
+            'return {"name": unit.key,',
+            'return {"title": unit.metadata.get("title", unit.key), "name": unit.key,',
         ),
     ],
     "src/reconciler_json_schemas/content.py": [('plural = "documents"', 'plural = "schemas"')],

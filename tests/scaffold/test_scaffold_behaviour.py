@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ from tests.support.conduits import FakeConduit, FakePublishConduit, page, stored
 BASE = "https://documents.example.org/"
 NOTHING = PluginCallConfiguration({}, {}, {})
 WINTER = {
-    "id": "winter.txt",
+    "name": "winter.txt",
     "url": "files/poems/winter.txt",
     "sha256": sha256(b"Snow").hexdigest(),
     "size": 4,
@@ -41,7 +42,13 @@ WINTER = {
 @pytest.fixture
 def plugin(distribution: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(distribution / "src")
-    return importlib.import_module("reconciler_json_schemas")
+    package = "reconciler_json_schemas"
+    classes = {
+        "importer": importlib.import_module(f"{package}.document_importer").DocumentImporter,
+        "publisher": importlib.import_module(f"{package}.document_publisher").DocumentPublisher,
+        "document": importlib.import_module(f"{package}.content").Document,
+    }
+    return SimpleNamespace(**classes)
 
 
 def call(
@@ -52,25 +59,19 @@ def call(
         for path, value in pages.items()
     }
     return FakeConduit(
-        responses, options=plugin.importer()[0].options(**options), committed=committed, url=BASE
+        responses, options=plugin.importer.options(**options), committed=committed, url=BASE
     )
 
 
 def declared(plugin: Any, conduit: Any) -> list[Group]:
     async def groups() -> list[Group]:
-        return [group async for group in plugin.importer()[0]().declare(conduit)]
+        return [group async for group in plugin.importer().declare(conduit)]
 
     return asyncio.run(groups())
 
 
 def read(plugin: Any, conduit: Any, group: Group) -> Any:
-    return asyncio.run(plugin.importer()[0]().read(conduit, group))
-
-
-def test_entry_points_may_be_called_again(plugin: Any) -> None:
-    for name in ("importer", "publisher", "content_type"):
-        first, again = getattr(plugin, name)(), getattr(plugin, name)()
-        assert first == again
+    return asyncio.run(plugin.importer().read(conduit, group))
 
 
 def test_groups_that_are_wanted_and_usable_are_declared(plugin: Any) -> None:
@@ -109,23 +110,23 @@ def test_a_page_that_is_committed_ends_the_reading(plugin: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "key", "reason"),
     [
-        ({"id": "../winter"}, "'../winter'", "its id cannot be a file's name"),
-        ({"id": "a\nb"}, r"'a\nb'", "its id cannot be a file's name"),
+        ({"name": "../winter"}, "'../winter'", "its name cannot be a file's"),
+        ({"name": "a\nb"}, r"'a\nb'", "its name cannot be a file's"),
         ({"sha256": "F" * 64}, "winter.txt", "its sha256 is not 64 lower-case hex digits"),
-        ({"url": "file:///etc/passwd"}, "winter.txt", "its URL cannot be read"),
-        ({"url": "http://[broken"}, "winter.txt", "its URL cannot be read"),
+        ({"url": "file:///etc/passwd"}, "winter.txt", "its URL cannot be fetched"),
+        ({"url": "http://[broken"}, "winter.txt", "its URL cannot be fetched"),
     ],
 )
 def test_a_hostile_entry_is_refused_and_harms_no_other(
     plugin: Any, change: dict[str, str], key: str, reason: str
 ) -> None:
-    asked = call(plugin, {"poems.json": [{**WINTER, **change}, {**WINTER, "id": "other.txt"}]})
+    asked = call(plugin, {"poems.json": [{**WINTER, **change}, {**WINTER, "name": "other.txt"}]})
     assert [unit.key for unit in read(plugin, asked, Group("poems"))] == ["other.txt"]
     assert asked.refused == {key: reason}
 
 
 def test_filters_and_sources_say_why_a_document_is_out(plugin: Any) -> None:
-    document, importer = plugin.content_type()[0], plugin.importer()[0]
+    document, importer = plugin.document, plugin.importer
     rules = [ActiveFilter("house", importer.filter_options(deny=("*.exe",)), "rules.yaml:7")]
     units = [Unit(document.id, "a.exe", {}), Unit(document.id, "b.txt", {})]
     decided = list(
@@ -142,18 +143,18 @@ def test_filters_and_sources_say_why_a_document_is_out(plugin: Any) -> None:
 
 
 def test_a_group_that_is_not_asked_for_is_not_said_to_be_gone(plugin: Any) -> None:
-    document, options = plugin.content_type()[0], plugin.importer()[0].options
+    document, options = plugin.document, plugin.importer.options
     unit = stored(Unit(document.id, "winter.txt", {}), "poems")
     assert (
         document.removal_reason(unit, options(include=("songs",)), "")
-        == "no longer matches an include"
+        == "no longer selected: `poems` matches no include"
     )
     assert document.removal_reason(unit, options(), "") == "gone upstream"
     assert document.removal_reason(unit, options(), "denied") == "denied"
 
 
 def test_a_file_that_is_sent_becomes_a_document(plugin: Any, tmp_path: Path) -> None:
-    importer = plugin.importer()[0]()
+    importer = plugin.importer()
     file = UploadedFile("aunt.txt", tmp_path / "part", 4, sha256(b"Dear").hexdigest())
     [(group, unit)] = importer.upload(None, file, {"group": "letters"}, NOTHING)
     assert (group, unit.key, unit.artifacts[0].sha256, unit.artifacts[0].size) == (
@@ -168,19 +169,16 @@ def test_a_file_that_is_sent_becomes_a_document(plugin: Any, tmp_path: Path) -> 
             importer.upload(None, UploadedFile(name, file.path, 4, file.sha256), fields, NOTHING)
 
 
-@pytest.mark.parametrize("indent", [False, True])
-def test_a_publication_is_an_upstream_with_the_same_units(plugin: Any, indent: bool) -> None:
-    unit = read(plugin, call(plugin, {"poems.json": [WINTER]}), Group("poems"))[0]
+def test_a_publication_is_an_upstream_with_the_same_units(plugin: Any) -> None:
+    [unit] = read(plugin, call(plugin, {"poems.json": [WINTER]}), Group("poems"))
     groups: dict[str, list[StoredUnit]] = {"poems": [stored(unit, "poems")], "gone": []}
-    publisher = plugin.publisher()[0]
-    conduit = FakePublishConduit(groups, options=publisher.options(indent=indent))
+    publisher = plugin.publisher
+    conduit = FakePublishConduit(groups, options=publisher.options())
     publisher().publish(conduit, NOTHING)
     made = conduit.merged
     assert {path for path, _ in made.pages} == {"index.json", "poems.json"}
     assert made.files == {"files/poems/winter.txt": (WINTER["sha256"], "application/octet-stream")}
-    assert all(
-        (b"\n" in body) is indent for (path, _), body in made.pages.items() if path == "poems.json"
-    )
     again = call(plugin, {path: json.loads(body) for (path, _), body in made.pages.items()})
     [group] = declared(plugin, again)
-    assert identify(read(plugin, again, group)[0], "poems").digest == identify(unit, "poems").digest
+    [same] = read(plugin, again, group)
+    assert identify(same, "poems").digest == identify(unit, "poems").digest

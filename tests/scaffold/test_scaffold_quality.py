@@ -12,7 +12,7 @@ import pytest
 from reconciler.scaffold import Names, write
 from reconciler.scaffold.names import MAX_LENGTH
 from tests.support.clients import program, run
-from tests.support.source import ROOT
+from tests.support.source import ROOT, code_lines
 from tests.support.strictness import check_types
 
 
@@ -75,3 +75,9 @@ def test_it_passes_the_kit_as_generated(distribution: Path, site: Path, tmp_path
         tmp_path / "base",
     ]
     run(words, tmp_path, folder=distribution, PYTHONPATH=str(site))
+
+
+def test_it_has_fewer_than_a_hundred_lines_of_code(distribution: Path) -> None:
+    """It has a schema, and plans, serves, explains and takes uploads in them."""
+    files = (distribution / "src").rglob("*.py")
+    assert sum(code_lines(path.read_text(encoding="utf-8")) for path in files) < 100
