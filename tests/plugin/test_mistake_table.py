@@ -392,7 +392,7 @@ JUDGING = {
         "indexes_are_pure",
     ),
     "no file for clients": Judged(
-        Row(publishing(open_all), "fails on the publication of the first upstream", "media types"),
+        Row(publishing(open_all), "fails on the publication at first", "media types"),
         "clients_can_use_the_publication",
         {"client": lambda url: fetched(f"{url}war/")},
     ),

@@ -19,8 +19,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-SEEDS = range(1, 13)  # of hashing, which decides the iteration order of sets
-FEW = 3  # interpreters of one process
+SEEDS = range(1, 9)  # of hashing, which decides the iteration order of sets
+FEW = 2  # interpreters of one process: each takes more than a second to start
 
 Names = Sequence[Sequence[str]]
 """Sets of texts, sorted each."""
@@ -97,16 +97,17 @@ def orders_of(names: Names) -> list[list[str]]:
 
 
 def opposite_interpreters(names: Names) -> Iterator[Interpreter]:
-    """Yield interpreters, one at least, until each of the sets had another order than it has here.
+    """Yield interpreters, one at least, in which these sets have another order than they have here.
 
-    Those that run are asked first. A new one has the seed that serves best, of a few: a set of two
-    texts has every second time the order that it has here.
+    Those that run are asked first, and another only where they leave half of the sets as they are.
+    It has the seed that serves best, of a few: a set of two texts has every second time the order
+    that it has here.
     """
     open_names = list(names)
     for seed, running in list(_RUNNING.items()):
         open_names = _of_same_order(open_names, seed)
         yield running
-        if not open_names:
+        if len(open_names) * 2 <= len(names):
             return
     if len(_RUNNING) < FEW:
         left = {seed: _of_same_order(open_names, seed) for seed in _untried(open_names)}

@@ -17,9 +17,10 @@ from reconciler.manifest import schema
 from reconciler.plan import Plan
 from reconciler.plugin.testing.blocking_calls import record_blocking_calls
 from reconciler.plugin.testing.plugin_modules import modules_of
+from reconciler.plugin.testing.publication_server import served_publications
 from reconciler.plugin.testing.reproducibility import shifted_clock
 from reconciler.plugin.testing.retained_state import changed_names, live_objects, snapshot
-from reconciler.plugin.testing.sandbox import Sandbox, State, failures_of, files_below
+from reconciler.plugin.testing.sandbox import NAME, Sandbox, State, failures_of, files_below
 from reconciler.plugin.testing.subject import Subject
 
 _HISTORIES: WeakKeyDictionary[type, SyncHistory] = WeakKeyDictionary()
@@ -31,7 +32,8 @@ class HistoryStep:
 
     `wrote`: files that a plan changed. `planned`, `applied`: digests of the first plan and of the
     plan that was applied. `pending`: changes of a plan after the apply. `after`: the state after
-    the apply; `number_again`: the version after a second one; `fresh`: the state of a new sandbox.
+    the apply; `number_again`: the version after a second one; `fresh`: the state of a new sandbox;
+    `client_failure`: what a client says of its publication, at the first step and the last.
     """
 
     number: int
@@ -42,6 +44,7 @@ class HistoryStep:
     after: State | None = None
     number_again: int = 0
     fresh: State | None = None
+    client_failure: str = ""
 
 
 @dataclass
@@ -125,7 +128,23 @@ def _run_step(step: HistoryStep, sandbox: Sandbox, modules: list[ModuleType]) ->
         fresh = Sandbox(sandbox.subject, folder, sandbox.blocked)
         report, _ = fresh.apply()
     step.fresh = fresh.state()
+    if step.number in (0, len(sandbox.subject.changes)):
+        step.client_failure = _client_failure(fresh)
     return _failure_of(step, report)
+
+
+def _client_failure(sandbox: Sandbox) -> str:
+    """Return why the subject's client fails on the served publication; an empty text if not."""
+    subject = sandbox.subject
+    if subject.client is None or subject.publisher is None:
+        return ""
+    path = str(subject.publication.get("path", NAME)).strip("/")
+    with served_publications(sandbox.home, sandbox.registry) as url:
+        try:
+            subject.client(f"{url}{path}/" if path else url)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _planned(step: HistoryStep, sandbox: Sandbox) -> Plan:
