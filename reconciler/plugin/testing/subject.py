@@ -37,8 +37,8 @@ class Subject:
     `copy_source` and `upload_source` are keys of a source that copies from a repository, and of one
     for uploads, where such sources have keys of their own.
 
-    `client` is called with the URL of the served publication, with a slash at its end, at first and
-    after all changes; it raises where a client would fail.
+    `client` is called with the URL of the served publication, with a slash at its end: of the first
+    upstream, and of the last. It raises where a client would fail.
 
     Seconds: `block` for which the event loop may be blocked (sleeping, connecting and name look-ups
     are found however short they are); `patience` for which a call may wait without a call to the
