@@ -323,7 +323,7 @@ def _parsed(number: int, text: str, faults: list[Fault]) -> Override | None:
         )
         if kind is Kind.REMOTE:
             what, hint = (
-                "a remote has no plugin keys",
+                "keys of a remote are not overridden",
                 "override the sources that use it: `repository/NAME.key=VALUE`",
             )
         faults.append(Fault(Origin(OPTION, number), what, hint))

@@ -199,7 +199,7 @@ def test_null_goes_back_to_the_plugins_default(overridden: Callable[..., Desired
         (
             "remote/famous.retries=3",
             (
-                "--override:1:1: a remote has no plugin keys\n  hint: override the sources that use"
+                "--override:1:1: keys of a remote are not overridden\n  hint: override the sources that use"
                 " it: `repository/NAME.key=VALUE`"
             ),
         ),
