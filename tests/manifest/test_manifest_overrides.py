@@ -199,8 +199,8 @@ def test_null_goes_back_to_the_plugins_default(overridden: Callable[..., Desired
         (
             "remote/famous.retries=3",
             (
-                "--override:1:1: keys of a remote are not overridden\n  hint: override the sources that use"
-                " it: `repository/NAME.key=VALUE`"
+                "--override:1:1: keys of a remote are not overridden\n  hint: override the sources"
+                " that use it: `repository/NAME.key=VALUE`"
             ),
         ),
         (
