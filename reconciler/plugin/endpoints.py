@@ -62,8 +62,8 @@ class ReceivedRequest(msgspec.Struct, frozen=True):
     `path`: within the publication, decoded. `parameters`: those in the endpoint's path. `query`:
     values by name, in order. `headers`: by name in lower case, without credentials. `fields`: texts
     of a form by name; several of one name are lines. `files`: of a form, in order; another body
-    that is not empty is one file, which is called as the last segment of the path. `principal`: who
-    sent it.
+    is one file, called as the last segment of the path; of a DELETE only where it is not empty.
+    `principal`: who sent it.
     """
 
     method: str

@@ -119,14 +119,12 @@ class UploadAnswer:
 class UploadReceipt:
     """The result of an upload.
 
-    message: for the uploader. version: of the repository, which holds the file. url: where it is
-    served. shown: False where it is recorded and not published yet. answer: in the place of the
-    server's own.
+    message: for the uploader. version: of the repository, which holds the file. shown: False where
+    it is recorded and not published yet. answer: in the place of the server's own.
     """
 
     message: str
     version: int
-    url: str | None = None
     shown: bool = True
     answer: UploadAnswer | None = None
 

@@ -223,11 +223,16 @@ class ArrivingFile:
 
 
 class RawBody:
-    """A body that is no form: one file, called as the last segment of the request's path."""
+    """A body that is no form: one file, called as the last segment of the request's path.
 
-    def __init__(self, folder: TemporaryFolder, path: str) -> None:
+    optional: an empty body is no file, as of a `DELETE`; else it is an empty one.
+    """
+
+    def __init__(self, folder: TemporaryFolder, path: str, *, optional: bool = False) -> None:
         self._folder = folder
-        self._name = path.rstrip("/").rpartition("/")[2][:MAX_NAME] or "body"
+        segment = path.rstrip("/").rpartition("/")[2].encode()[:MAX_NAME]
+        self._name = segment.decode(errors="ignore") or "body"
+        self._optional = optional
         self._file: ArrivingFile | None = None
 
     def write(self, data: bytes) -> None:
@@ -237,7 +242,9 @@ class RawBody:
         self._file.write(data)
 
     def finish(self) -> tuple[Mapping[str, str], list[ReceivedFile]]:
-        """Return no texts, and the file unless the body is empty."""
+        """Return no texts, and the file. Raises StateFault for an unwritable folder."""
+        if self._file is None and not self._optional:
+            self._file = ArrivingFile(self._folder, self._name)
         return {}, [] if self._file is None else [self._file.received()]
 
     def discard(self) -> None:

@@ -30,7 +30,6 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
-from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -166,7 +165,7 @@ class Uploads:
         try:
             async for piece in body_pieces(request, self._max_upload, self._silence):
                 await in_thread(body.write, piece)
-            fields, files = body.finish()
+            fields, files = await in_thread(body.finish)
             arrived = ArrivedRequest(
                 request.method,
                 path,
@@ -193,7 +192,7 @@ class Uploads:
         if forms_only:
             text = "a file is taken as a form: `Content-Type: multipart/form-data`"
             return text_response(request, 415, text)
-        return RawBody(self._folder, path)
+        return RawBody(self._folder, path, optional=request.method == "DELETE")
 
     async def _answer(
         self, request: Request, served: ServedPublication, arrived: ArrivedRequest
@@ -250,8 +249,7 @@ def _answer_response(answer: UploadAnswer) -> Response:
 def _receipt_response(request: Request, receipt: UploadReceipt) -> Response:
     if receipt.answer is not None:
         return _answer_response(receipt.answer)
-    headers = {"location": quote(receipt.url, safe="/:%?=&#")} if receipt.url else {}
-    return text_response(request, 201 if receipt.shown else 202, receipt.message, headers=headers)
+    return text_response(request, 201 if receipt.shown else 202, receipt.message)
 
 
 def error_response(request: Request, error: ReconcilerError) -> Response:

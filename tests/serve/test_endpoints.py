@@ -65,7 +65,19 @@ def test_a_path_that_is_not_utf8_is_refused(site: UploadSite) -> None:
     assert site.receiver.taken == []
 
 
-def test_an_empty_body_is_no_file(site: UploadSite) -> None:
+def test_an_empty_body_is_an_empty_file(site: UploadSite) -> None:
+    """Plugins take `files[0]` of a request that brings something."""
+    assert sent(site, "PUT", "/team/pool/nothing.txt").status == 201
+    [taken] = site.receiver.taken
+    assert (taken.file.name, taken.data) == ("nothing.txt", b"")
+
+
+def test_a_long_name_is_cut_between_characters(site: UploadSite) -> None:
+    assert sent(site, "PUT", f"/team/pool/{'ä' * 200}", b"x").status == 201
+    assert site.receiver.taken[0].file.name == "ä" * 127
+
+
+def test_an_empty_body_of_a_removal_is_no_file(site: UploadSite) -> None:
     assert sent(site, "DELETE", "/team/pool/a?force=1&force=2").status == 201
     [taken] = site.receiver.taken
     assert (taken.request.files, taken.request.query) == ([], {"force": ["1", "2"]})

@@ -144,6 +144,5 @@ class FakeReceiver:
         return UploadReceipt(
             f"`{file.name}` is in version {moved.number}",
             moved.number,
-            f"/{moved.path}/files/{file.name}",
             answer=self.answer,
         )
