@@ -25,6 +25,7 @@ from reconciler.plugin import (
 )
 from reconciler_deb.dependencies.closure import Closure, Taken
 from reconciler_deb.options.filter_options import FilterOptions
+from reconciler_deb.options.patterns import Patterns
 from reconciler_deb.options.source_options import RemoteOptions, SourceOptions
 from reconciler_deb.reading.listings import Entry, Listing, entries_digest
 from reconciler_deb.reading.suites import (
@@ -151,13 +152,15 @@ def _groups(conduit: DebConduit, options: RemoteOptions, listing: Listing) -> It
         packages: Iterable[tuple[str, list[Entry]]] = listing.groups(taken.__contains__)
     else:
         taken = {}
-        packages = listing.groups(lambda name: _may_be_in(name, options))
+        included = options.included
+        packages = listing.groups(included.concern if included else lambda name: True)
+    shared = options.shared or None  # asked once: an archive has tens of thousands of names
     for name, entries in packages:
-        yield _group(name, entries, taken.get(name), options=options)
+        yield _group(name, entries, taken.get(name), shared=shared)
 
 
 def _group(
-    name: str, entries: list[Entry], taken: Taken | None, *, options: RemoteOptions
+    name: str, entries: list[Entry], taken: Taken | None, *, shared: Patterns | None
 ) -> Group:
     digest = entries_digest(entries)
     return Group(
@@ -165,12 +168,8 @@ def _group(
         validator=f"{digest} {taken.digest}" if taken is not None else digest,
         listed=True,
         data=(entries, taken),
-        shared=bool(options.shared and options.shared.concern(name)),
+        shared=shared is not None and shared.concern(name),
     )
-
-
-def _may_be_in(name: str, options: RemoteOptions) -> bool:
-    return not options.included or options.included.concern(name)
 
 
 def _dates(conduit: DebConduit) -> Mapping[str, datetime]:

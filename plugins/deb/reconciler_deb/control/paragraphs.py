@@ -18,10 +18,7 @@ _FIELD = re.compile(r"([A-Za-z0-9][!-9;-~]*):(.*(?:\n[ \t].*)*)(?:\n|\Z)")
 
 def split_paragraphs(body: bytes) -> Iterator[bytes]:
     """Yield the paragraphs of an index, without the blank lines between them."""
-    for paragraph in body.split(b"\n\n"):
-        stripped = paragraph.strip(b"\n")
-        if stripped:
-            yield stripped
+    return (part for text in body.split(b"\n\n") if (part := text.strip(b"\n")))
 
 
 def first_field(paragraph: bytes, name: bytes) -> bytes:

@@ -10,6 +10,9 @@ from reconciler_deb.control.paragraphs import first_field, split_paragraphs
 from reconciler_deb.control.relations import PACKAGE_NAME
 from reconciler_deb.reading.index_files import ALL, SOURCE
 
+_PACKAGE = b"Package: "
+_AFTER_PACKAGE = len(_PACKAGE)
+
 
 class Entry(NamedTuple):
     """One paragraph of an index. `architecture`: of the index, not of the package."""
@@ -37,7 +40,11 @@ class Listing:
         """Add the paragraphs of one index."""
         packages = self.packages
         for paragraph in split_paragraphs(body):
-            name = first_field(paragraph, b"Package").decode(errors="replace")
+            end = paragraph.find(b"\n")
+            if paragraph.startswith(_PACKAGE) and end > 0:  # as nearly all do
+                name = paragraph[_AFTER_PACKAGE:end].strip().decode(errors="replace")
+            else:
+                name = first_field(paragraph, b"Package").decode(errors="replace")
             entry = Entry(suite, component, architecture, paragraph)
             entries = packages.get(name)
             if entries is not None:
@@ -67,9 +74,8 @@ class Listing:
 
 def entries_digest(entries: Iterable[Entry]) -> str:
     """Return what changes whenever a package is listed otherwise; order means nothing."""
-    digest = sha256()
-    for entry in sorted(entries):
-        digest.update(f"{entry.suite}\n{entry.component}\n{entry.architecture}\n".encode())
-        digest.update(b"%d\n" % len(entry.paragraph))
-        digest.update(entry.paragraph)
-    return digest.hexdigest()
+    parts: list[bytes] = []
+    for suite, component, architecture, paragraph in sorted(entries):
+        head = f"{suite}\n{component}\n{architecture}\n{len(paragraph)}\n"
+        parts += (head.encode(), paragraph)
+    return sha256(b"".join(parts)).hexdigest()
