@@ -20,10 +20,6 @@ ALLOWED = {
     ): "quoting is tested without a server",
     ("tests/database/test_resources.py", "_reading"): "counts rows that no query returns",
     ("tests/database/test_signatures.py", "_writing"): "damages a page",
-    (
-        "tests/database/test_statement_growth.py",
-        "_writing",
-    ): "runs statements that the room has no more",
     ("tests/database/test_sources.py", "_reading"): "listens to the statements of a query",
     ("tests/database/test_sources.py", "_url"): "listens to the statements of a query",
     ("tests/e2e/test_e2e_progress.py", "_progress"): "bars are drawn by rich, without a terminal",

@@ -12,11 +12,19 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from enum import Flag, auto
 from functools import cache, lru_cache
+from hashlib import sha256
 
 from pydantic import TypeAdapter
 
-from reconciler.plugin import Group, ReadConduit, Unit
-from tests.support.quotes import QuoteImporter
+from reconciler.plugin import (
+    Group,
+    PluginCallConfiguration,
+    PublishConduit,
+    ReadConduit,
+    Secret,
+    Unit,
+)
+from tests.support.quotes import QuoteImporter, QuotePages, QuotePublisher
 
 LOG = logging.getLogger(__name__)
 WORD = re.compile(r"\w+")
@@ -85,3 +93,21 @@ class Careful(QuoteImporter):
     @lru_cache(maxsize=10)
     def _shape(name: str) -> int:
         return len(name)
+
+
+class Keyed(QuotePages):
+    key: Secret
+
+
+class KeyedPublisher(QuotePublisher):
+    """Shows what is made with a secret."""
+
+    options = Keyed
+
+    def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
+        for name in conduit.changed_groups():
+            with conduit.group(name):
+                pass
+        key: Secret = conduit.options.key
+        with conduit.whole_repository() as output:
+            output.page("key", sha256(key.reveal().encode()).digest(), "text/plain")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ConfigDict
 
 from reconciler.errors import ManifestFaults
 from reconciler.plugin.testing import Upstream
+from reconciler.plugin.testing.interpreters import orders_with
 from reconciler.plugin.testing.reading_tests import pages_of_one_group
 from tests.kit import broken_content
+from tests.kit.sound import KeyedPublisher
 from tests.kit.test_kit_on_broken_plugins import kit, verdict
-from tests.support.quotes import QuoteSource
+from tests.support.quotes import Quote, QuoteImporter, QuotePublisher, QuoteSource
 
 GROUPS = {"war": ["w1", "w2"], "peace": ["p1"]}
 
@@ -46,6 +50,31 @@ def test_sources_of_each_kind_are_tried_with_their_own_keys(
     getattr(kit(Shelved, **given), test)(tmp_path)
     with pytest.raises(ManifestFaults, match="shelf"):
         getattr(kit(Shelved, **given | {field: {}}), test)(tmp_path)
+
+
+def test_another_process_has_the_environment_of_the_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: what a process that was started for earlier tests does not know of this one."""
+    parts: dict[str, Any] = {"importer": QuoteImporter, "content_types": [Quote]}
+    test = "test_another_process_gives_the_same_result"
+    getattr(kit(QuoteImporter, **parts, publisher=QuotePublisher), test)(tmp_path / "started")
+    monkeypatch.setenv("LATER", "a-word-that-nobody-guesses")
+    keyed = {"publisher": KeyedPublisher, "publication": {"key": {"env": "LATER"}}}
+    getattr(kit(QuoteImporter, **parts, **keyed), test)(tmp_path / "keyed")
+
+
+def test_a_set_has_another_order_in_the_interpreter_that_is_chosen() -> None:
+    """Of all sets of two texts it is so in every second interpreter."""
+    names = [["peace", "war"], ["a", "b", "c"]]
+    with_seeds = {seed: orders_with(seed, json.dumps(names)) for seed in range(8)}
+    here = with_seeds[0]
+    assert [sorted(each) for each in here] == names
+    assert {tuple(orders[0]) for orders in with_seeds.values()} == {
+        ("peace", "war"),
+        ("war", "peace"),
+    }
+    assert len({tuple(orders[1]) for orders in with_seeds.values()}) > 2
 
 
 @pytest.mark.parametrize("kind", ["upload", "repository"])

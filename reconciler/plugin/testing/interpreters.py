@@ -60,7 +60,15 @@ class Interpreter:
         """
         folder.mkdir(parents=True, exist_ok=True)
         answer, printed = folder / "answer.json", folder / "printed.txt"
-        self._write({"request": request, "answer": str(answer), "printed": str(printed)})
+        self._write(
+            {
+                "request": request,
+                "answer": str(answer.absolute()),
+                "printed": str(printed.absolute()),
+                "environment": dict(os.environ),
+                "folder": os.getcwd(),
+            }
+        )
         status = self._status()
         text = printed.read_text(encoding="utf-8", errors="replace") if printed.exists() else ""
         assert status == "0", f"the plugin fails in a new process: {text.strip()[-_TOLD:]}"
@@ -126,7 +134,7 @@ def _untried(names: Names) -> Iterator[int]:
 
 
 @lru_cache
-def _orders_with(seed: int, names: str) -> list[list[str]]:
+def orders_with(seed: int, names: str) -> list[list[str]]:
     """Return the orders that sets have with a seed; a bare interpreter tells it at once."""
     told = subprocess.run(
         [sys.executable, "-S", "-c", _ORDERS],
@@ -140,7 +148,7 @@ def _orders_with(seed: int, names: str) -> list[list[str]]:
 
 
 def _of_same_order(names: Names, seed: int) -> list[Sequence[str]]:
-    there = _orders_with(seed, json.dumps(names))
+    there = orders_with(seed, json.dumps(names))
     return [
         each
         for each, order, other in zip(names, orders_of(names), there, strict=True)
@@ -163,6 +171,9 @@ def _answer(run: Any, told: Mapping[str, Any]) -> None:
     descriptor = os.open(told["printed"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for standard in (1, 2):  # a plugin may print, and the status goes another way
         os.dup2(descriptor, standard)
+    os.environ.clear()  # that of when the interpreter was started
+    os.environ.update(told["environment"])
+    os.chdir(told["folder"])
     Path(told["answer"]).write_text(json.dumps(run(told["request"])), encoding="utf-8")
 
 

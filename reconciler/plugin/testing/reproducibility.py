@@ -90,7 +90,7 @@ def _lists_of_texts(value: Any) -> Iterator[list[str]]:
 def _request(subject: Subject, folder: Path) -> dict[str, Any]:
     return {
         "path": sys.path,
-        "folder": str(folder),
+        "folder": str(folder.absolute()),
         "url": subject.upstream.url,
         "functions": [
             [
