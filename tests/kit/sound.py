@@ -13,6 +13,7 @@ from datetime import date, datetime
 from enum import Flag, auto
 from functools import cache, lru_cache
 from hashlib import sha256
+from typing import ClassVar
 
 from pydantic import TypeAdapter
 
@@ -102,7 +103,7 @@ class Keyed(QuotePages):
 class KeyedPublisher(QuotePublisher):
     """Shows what is made with a secret."""
 
-    options = Keyed
+    options: ClassVar[type[QuotePages]] = Keyed
 
     def publish(self, conduit: PublishConduit, config: PluginCallConfiguration) -> None:
         for name in conduit.changed_groups():

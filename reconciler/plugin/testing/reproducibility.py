@@ -15,7 +15,7 @@ from typing import Any
 
 from reconciler.plugin.testing.interpreters import opposite_interpreters
 from reconciler.plugin.testing.plugin_modules import replaced_globals
-from reconciler.plugin.testing.sandbox import Sandbox, State, SyncResult
+from reconciler.plugin.testing.sandbox import Sandbox, State, SyncResult, failures_of
 from reconciler.plugin.testing.subject import EntryPointFunction, Subject
 from reconciler.plugin.testing.upstream import Upstream
 
@@ -61,7 +61,8 @@ def run_request(request: dict[str, Any]) -> dict[str, Any]:
         **request["keys"],
     )
     sandbox = Sandbox(subject, Path(request["folder"]))
-    sandbox.apply()
+    report, _ = sandbox.apply()
+    assert not report.failed, failures_of(report)
     made = sandbox.made()
     return {"digest": made.digest, "shown": made.shown}
 
