@@ -41,7 +41,10 @@ def changed_names(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 def live_objects(classes: Iterable[type]) -> list[object]:
-    """Return the live instances of the plugin's classes, call objects and conduits."""
+    """Return the live instances of the plugin's classes, call objects and conduits.
+
+    Objects that `gc.freeze` has set aside are left out.
+    """
     gc.collect()
     kinds = set(_with_subclasses((CallScope, *classes)))
     return [object_ for object_ in gc.get_objects() if type(object_) in kinds]

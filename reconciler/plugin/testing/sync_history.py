@@ -6,6 +6,7 @@ shifted clock, so that the two can be compared. Failures are recorded here, and 
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -66,15 +67,18 @@ class SyncHistory:
 def history_of(owner: type, subject: Subject, folder: Path) -> SyncHistory:
     """Return the history of a subject, computed on the first call for `owner`, its test class."""
     if owner not in _HISTORIES:
-        with subject.upstream.served():
-            _HISTORIES[owner] = _run_history(subject, folder)
+        gc.freeze()  # objects that exist already are not looked at, however many they are
+        try:
+            with subject.upstream.served():
+                _HISTORIES[owner] = _run_history(subject, folder)
+        finally:
+            gc.unfreeze()
     return _HISTORIES[owner]
 
 
 def _run_history(subject: Subject, folder: Path) -> SyncHistory:
     history = SyncHistory()
     sandbox = Sandbox(subject, folder / "grown")
-    existing = live_objects(subject.classes)
     try:
         sandbox.desired()  # imports everything and builds the option models
         schema(sandbox.registry)
@@ -87,14 +91,8 @@ def _run_history(subject: Subject, folder: Path) -> SyncHistory:
         history.blocked += sandbox.blocked
     except ReconcilerError as error:
         history.failed = str(error)
-    older = {id(instance) for instance in existing}
-    history.kept_objects = sorted(
-        {
-            _display_name(instance)
-            for instance in live_objects(subject.classes)
-            if id(instance) not in older
-        }
-    )
+    kept = live_objects(subject.classes)
+    history.kept_objects = sorted({_display_name(instance) for instance in kept})
     return history
 
 
