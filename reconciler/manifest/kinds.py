@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from reconciler.errors import Origin
-from reconciler.manifest.access import AccessSpec
+from reconciler.manifest.access import AccessSpec, Glob
 from reconciler.manifest.fields import (
     BaseUrl,
     Cidr,
@@ -133,6 +133,12 @@ class SourceRepository(Options):
 
 class SourceUpload(Options):
     model_config = ConfigDict(extra="ignore")
+
+    names: Annotated[tuple[Glob, ...], Field(strict=False), NotEmpty()] = Field(
+        default=(),
+        description="Names that are for uploads alone, with globs, before anything is uploaded: no"
+        " other source ever brings them.",
+    )
 
 
 SOURCES: dict[str, type[Options]] = {

@@ -49,6 +49,7 @@ def repository(
     ]
     if options:
         plugins.used(importer, checked, ("spec", "type"))
+    _check_reserved(checked, importer)
     for index, entry in enumerate(checked.items("spec", "sources")):
         for kind, path in kinds_of(entry, index):
             if kind == SourceKind.REMOTE:
@@ -103,6 +104,22 @@ def words_for_selecting(importer: Usable) -> str:
     """Return a hint with the keys that select."""
     names = ", ".join(f"`{key}`" for key in importer.cls.selection_required)
     return f"name what to take with {names}; `everything: true` takes all that upstream has"
+
+
+def _check_reserved(checked: Checked, importer: Usable) -> None:
+    """Refuse reserved names where groups are buckets of content, which have no names."""
+    if not importer.cls.shared_groups:
+        return
+    for index, entry in enumerate(checked.items("spec", "sources")):
+        for kind, path in kinds_of(entry, index):
+            if kind == SourceKind.UPLOAD and checked.get(*path, "names") is not None:
+                checked.refuse(
+                    (*path, "names"),
+                    f"`{dotted(path)}.names`: content of type `{importer.id}` has no names that"
+                    " could be reserved",
+                    "leave it out",
+                    key=True,
+                )
 
 
 def _check_selection(checked: Checked, path: Path, importer: Usable) -> None:
@@ -177,6 +194,7 @@ def _source(
         config=options.config,
         origin=origin,
         version=spec.repository.version if spec.repository is not None else LATEST,
+        reserved=spec.upload.names if spec.upload is not None else (),
         locations=key_locations(
             checked.document,
             path,
@@ -201,7 +219,8 @@ def _core_keys(
         core = canonical(written_keys, spec.repository)
         return SourceKind.REPOSITORY, core, spec.repository.name
     if spec.upload is not None:
-        return SourceKind.UPLOAD, {}, ""
+        names = {"names": list(spec.upload.names)} if spec.upload.names else {}
+        return SourceKind.UPLOAD, names, ""
     raise NotImplementedError(f"{spec!r} is of a kind without keys here")
 
 

@@ -21,7 +21,7 @@ from reconciler.model.digest import Digest
 from reconciler.model.location import KeyLocations
 
 # Keys of a manifest that are the core's; the others at the same place are the plugin's.
-SOURCE_KEYS = frozenset({"name", "version", "everything"})
+SOURCE_KEYS = frozenset({"name", "names", "version", "everything"})
 PUBLICATION_KEYS = frozenset(
     {
         "repository",
@@ -158,7 +158,8 @@ class Source(msgspec.Struct, frozen=True):
     of the remote or repository, empty for uploads; `version`: of the repository (`latest`, a
     number, a digest). `spec`: the entry as plain data; `options`: the plugin's validated model of
     its type-specific keys, `config`: the same as the three levels of a `PluginCallConfiguration`,
-    as written. `locations`: by paths below the entry (`("include", 2)`).
+    as written. `locations`: by paths below the entry (`("include", 2)`). `reserved`: of uploads,
+    globs of names that no other source brings.
     """
 
     id: str
@@ -170,6 +171,7 @@ class Source(msgspec.Struct, frozen=True):
     origin: Origin
     version: str | int = LATEST
     locations: KeyLocations = KeyLocations()
+    reserved: tuple[str, ...] = ()
 
 
 class Guard(msgspec.Struct, frozen=True):

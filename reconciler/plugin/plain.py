@@ -93,6 +93,7 @@ class PlainContentType(ContentType[Selection, Rules], Generic[Selection, Rules])
         filters: Sequence[ActiveFilter[Rules]],
         now: datetime,
     ) -> Iterable[Decision]:
+        """Return a decision for each unit: the source's keys first, then filters by name."""
         rules = sorted(filters, key=lambda active: active.name)
         outside = options.refusal(group) if options is not None else ()
         return [_decision(unit, outside, rules) for unit in units]
@@ -107,6 +108,7 @@ class PlainContentType(ContentType[Selection, Rules], Generic[Selection, Rules])
         filters: Sequence[ActiveFilter[Rules]],
         now: datetime,
     ) -> Iterable[Iterable[TraceStep]]:
+        """Return the verdict on each traced unit, with the key of the manifest that made it."""
         decided = {id(each.unit): each for each in cls.select(group, units, options, filters, now)}
         return [[_step(decided[id(unit)])] for unit in traced]
 

@@ -6,8 +6,10 @@ planning, `explain` and uploads ask `NameOwnership`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import translate
 
 from reconciler.database import WITHDRAWN_GONE, CommittedGroup
 from reconciler.engine.sources.source_responses import GONE
@@ -50,6 +52,8 @@ class NameOwnership:
        `upload` stands in the manifest. A new name is open to uploads unless a source that stands
        before `upload` is committed to it.
     5. Where groups are shared, as with files that are grouped by a hash, names have no owners.
+    6. Names that are reserved are the uploads', before anything is uploaded: no other source brings
+       them, also where it is committed to them and wherever it stands.
 
     A source is *committed* to a name when the latest version records an answer of that source for
     it other than "gone". The order of the names of one source makes no difference.
@@ -57,11 +61,16 @@ class NameOwnership:
     Args:
         sources: The ids of the sources, in the order of the manifest.
         shared_groups: True if several sources may fill one group (rule 5).
+        reserved: Globs of names (rule 6).
     """
 
-    def __init__(self, sources: Sequence[str], *, shared_groups: bool = False) -> None:
+    def __init__(
+        self, sources: Sequence[str], *, shared_groups: bool = False, reserved: Sequence[str] = ()
+    ) -> None:
         self._sources = tuple(sources)
         self._shared = shared_groups
+        self.reserved = tuple(sorted(set(reserved)))
+        self._is_reserved = re.compile("|".join(map(translate, self.reserved)) or r"(?!)").match
         self._owners: dict[str, str] = {}
         self._incomplete: list[str] = []
 
@@ -81,7 +90,7 @@ class NameOwnership:
         return bool(self._incomplete)
 
     def owner(self, name: str) -> str | None:
-        return self._owners.get(name)
+        return UPLOAD if self._is_reserved(name) else self._owners.get(name)
 
     def before(self, source: str) -> tuple[str, ...]:
         """Return the sources that stand before `source`; all of them if it is not declared."""
@@ -108,7 +117,7 @@ class NameOwnership:
         `committed`: what is recorded of this source under the name; it matters only behind a
         source that could not be asked completely.
         """
-        owner = self._owners.get(name)
+        owner = self.owner(name)
         if owner is not None and owner != source:
             return NameRuling(owner=owner)
         if owner == source or self._shared or not self._incomplete or is_committed(committed):
@@ -120,13 +129,13 @@ class NameOwnership:
 
         Asked of every name that a source lists: mostly no name has an owner yet.
         """
-        if not self._incomplete and name not in self._owners:
+        if not self._incomplete and not self.reserved and name not in self._owners:
             return True
         return self.ruling(source, name, committed.get(name)).allowed
 
     def allows_all(self) -> bool:
         """Return True if no name has, or may have, an owner yet: then each name is allowed."""
-        return not self._incomplete and not self._owners
+        return not self._incomplete and not self._owners and not self.reserved
 
     def claim(self, source: str, names: Iterable[str]) -> None:
         """Give `source` the names that it has, those excepted that another one owns already."""

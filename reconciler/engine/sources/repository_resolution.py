@@ -231,6 +231,7 @@ def ownership_of(repository: Repository, plugin: Plugin) -> NameOwnership:
     return NameOwnership(
         [source.id for source in repository.sources],
         shared_groups=importer_class_of(plugin).shared_groups,
+        reserved=[name for source in repository.sources for name in source.reserved],
     )
 
 

@@ -11,6 +11,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from reconciler.database import CommittedSource
 from reconciler.engine.sources.committed_state import CommittedState
@@ -195,7 +196,9 @@ class SourceResolver(ABC):
         A name that an earlier source takes, or leaves to this one, changes what it brings. A
         source that others follow also records which names it refuses.
         """
-        taken = sorted(self._ownership.owners)
+        taken: list[Any] = sorted(self._ownership.owners)
+        if self._ownership.reserved:
+            taken.append(list(self._ownership.reserved))
         if self._ownership.is_followed(self._source.id):
             return Digest.of_value([self._rules_digest.hex, taken, "followed"])
         return Digest.of_value([self._rules_digest.hex, taken]) if taken else self._rules_digest

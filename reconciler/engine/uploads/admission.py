@@ -159,6 +159,7 @@ def check_owner(target: UploadTarget, group: str) -> None:
     ownership = NameOwnership(
         [source.id for source in target.repository.sources],
         shared_groups=target.importer_class.shared_groups,
+        reserved=target.source.reserved,
     )
     for source in ownership.before(UPLOAD):
         committed = target.writer.committed_group(target.actual.id, source, group)

@@ -292,6 +292,20 @@ def test_an_upload_is_refused_where_a_source_before_it_has_the_name() -> None:
     assert upload((UPLOAD, "remote:up"), committed, "lib")
 
 
+def test_reserved_names_are_for_uploads_alone_before_anything_is_uploaded() -> None:
+    ownership = NameOwnership(("remote:a", UPLOAD), reserved=["acme-*", "tool"])
+    committed = {"tool": group("tool"), "lib": group("lib")}
+    ownership.claim("remote:a", ["acme-app", "lib"])
+    ownership.claim_committed("remote:a", committed)
+    for name in ("acme-app", "tool"):
+        assert not may_bring(ownership, "remote:a", name, committed=committed)
+        assert ownership.ruling("remote:a", name, None) == NameRuling(owner=UPLOAD)
+        assert ownership.ruling(UPLOAD, name, None).allowed
+    assert may_bring(ownership, "remote:a", "lib", committed=committed)
+    assert not ownership.ruling(UPLOAD, "lib", None).allowed
+    assert not ownership.allows_all()
+
+
 def test_positions() -> None:
     ownership = NameOwnership(SOURCES)
     assert ownership.before("remote:b") == ("remote:a",)

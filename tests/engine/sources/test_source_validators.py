@@ -88,6 +88,18 @@ def test_other_rules_are_not_what_it_was_committed_under(site: Rehearsal) -> Non
     assert asked(site) == []
 
 
+def test_reserved_names_are_taken_from_a_source_that_nothing_else_changed(site: Rehearsal) -> None:
+    site.applied()
+    reserving = repository("team", "remote: {name: up}", "upload: {names: [b]}")
+    site.declare(site.remote(), reserving)
+    site.applied(destroy=True)
+    assert site.held() == ["a/one", "a/two"]
+    assert site.settled()
+    site.declare(site.remote(), repository("team", "remote: {name: up}", "upload: {}"))
+    site.applied()
+    assert site.held() == ["a/one", "a/two", "b/three"]
+
+
 def test_another_url_is_another_source(site: Rehearsal) -> None:
     site.applied()
     site.declare(site.remote().replace("127.0.0.1", "localhost"), repository())
