@@ -14,24 +14,15 @@ import msgspec
 import pytest
 
 import reconciler.plugin
-import reconciler.plugin.testing
 from reconciler.plugin import API_VERSION
 from tests.support.source import ROOT
-from tests.support.surface import HOW, Difference, compared, objection, surface
+from tests.support.surface import HOW, Difference, compared, objection, plugin_surface, surface
 
 RECORDED = ROOT / "tests" / "golden" / "plugin_surface.json"
 
 
-def current_surface() -> dict[str, str]:
-    """Return the surface of the API, and that of its kit without its tests."""
-    kit = surface(reconciler.plugin.testing, "reconciler")
-    return surface(reconciler.plugin, "reconciler", without="API_VERSION") | {
-        f"testing.{name}": text for name, text in kit.items() if ".test_" not in name
-    }
-
-
 def test_the_surface_of_the_plugin_api_is_the_one_that_is_recorded() -> None:
-    current = current_surface()
+    current = plugin_surface()
     recorded: Any = json.loads(RECORDED.read_text(encoding="utf-8"))
     difference = compared(recorded["names"], current)
     if os.environ.get("RECONCILER_GOLDEN") == "write":
@@ -51,7 +42,7 @@ def test_the_surface_of_the_plugin_api_is_the_one_that_is_recorded() -> None:
 
 
 def test_everything_that_is_exported_is_recorded_with_its_insides() -> None:
-    current = current_surface()
+    current = plugin_surface()
     assert set(reconciler.plugin.__all__) <= set(current)
     assert (
         current["Importer.read"]

@@ -17,6 +17,9 @@ from typing import Any, get_origin
 import msgspec
 from packaging.version import Version
 
+import reconciler.plugin
+import reconciler.plugin.testing
+
 UNRELEASED = "2.0.0"
 HOW = (
     "adding is minor, removing or changing is major: raise `API_VERSION` accordingly, then record"
@@ -82,6 +85,14 @@ def surface(module: ModuleType, ours: str, *, without: str = "") -> dict[str, st
         if inspect.isclass(value):
             found |= {f"{name}.{member}": text for member, text in _members(value, ours)}
     return dict(sorted(found.items()))
+
+
+def plugin_surface() -> dict[str, str]:
+    """The surface of the plugin API, and that of its kit without its tests."""
+    kit = surface(reconciler.plugin.testing, "reconciler")
+    return surface(reconciler.plugin, "reconciler", without="API_VERSION") | {
+        f"testing.{name}": text for name, text in kit.items() if ".test_" not in name
+    }
 
 
 def _described(value: Any) -> str:

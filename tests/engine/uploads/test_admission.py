@@ -33,6 +33,7 @@ class Target:
 
     sources: Sequence[str]
     committed: dict[str, str | None] = field(default_factory=dict)  # source -> validator
+    source: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(reserved=()))
     shared: bool = False
     name: str = "team"
 
