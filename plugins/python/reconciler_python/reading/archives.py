@@ -1,9 +1,8 @@
 """METADATA out of a wheel, or PKG-INFO out of a zip file, without reading the rest of it.
 
-Only the end of the file is looked at: its directory, searched backwards (the `.dist-info` folder is
-written last), instead of an object for each entry as `zipfile` makes. Whatever comes out is
-compared with a declared digest by the caller, so a file that lies about its insides can only cause
-a request that would have been made anyway.
+Only the end of the file is looked at: its directory, entry by entry, as every reader of zip files
+walks it: a search for names would also find those that an archive hides in a comment. Whatever
+comes out is compared with a declared digest by the caller, where there is one.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from packaging.utils import canonicalize_name
 
 _LIMIT: Final = 64 * 1024 * 1024  # bytes of a directory
 _LARGEST: Final = 16 * 1024 * 1024  # bytes of the member, packed or not
-_LONGEST_NAME: Final = 1024  # bytes of the member's name
 _END = struct.Struct("<4s4H2LH")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -33,8 +31,12 @@ class UnreadableArchive(ValueError):
     """Raised for an archive that lacks an expected part; the text gives the reason."""
 
 
-class _Member(NamedTuple):
-    """A member as the directory announces it: `packed` bytes that unpack to `size`."""
+class ZipEntry(NamedTuple):
+    """A member as the directory announces it: `packed` bytes that unpack to `size`.
+
+    `name`: hostile. `made_by`, `attributes`: system that wrote it, and what it says of the file.
+    `has_comment`: another text belongs to it.
+    """
 
     name: bytes
     flags: int
@@ -43,6 +45,38 @@ class _Member(NamedTuple):
     packed: int
     size: int
     offset: int
+    made_by: int
+    attributes: int
+    extra: bytes
+    has_comment: bool
+
+
+def zip_entries(directory: bytes) -> Iterator[ZipEntry]:
+    """Yield the entries of a directory, in its order. Raises UnreadableArchive."""
+    position, length = 0, len(directory)
+    while position < length:
+        start = position + _ENTRY.size
+        if not directory.startswith(_ENTRY_MARK, position) or start > length:
+            raise UnreadableArchive("its directory holds something else than members")
+        fields = _ENTRY.unpack_from(directory, position)
+        named = start + fields[10]
+        extended = named + fields[11]
+        position = extended + fields[12]
+        if position > length:
+            raise UnreadableArchive("its directory ends within a member")
+        yield ZipEntry(
+            directory[start:named],
+            flags=fields[3],
+            method=fields[4],
+            checksum=fields[7],
+            packed=fields[8],
+            size=fields[9],
+            offset=fields[16],
+            made_by=fields[1] >> 8,
+            attributes=fields[15],
+            extra=directory[named:extended],
+            has_comment=bool(fields[12]),
+        )
 
 
 def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
@@ -53,14 +87,14 @@ def wheel_metadata(wheel: BinaryIO, project: str) -> bytes | None:
     raises.
     """
     try:
-        at_top: dict[bytes, _Member] = {}
+        at_top: dict[bytes, ZipEntry] = {}
         for member in _members(wheel, _NAME):
             if b"/" not in member.name[: -len(_FILE)]:
                 at_top.setdefault(member.name, member)
         if len(at_top) != 1:
             return None
         name, member = at_top.popitem()
-        return _content(wheel, member) if _belongs(name, project) else None
+        return member_content(wheel, member) if _belongs(name, project) else None
     except UnreadableArchive:
         return None
 
@@ -73,27 +107,18 @@ def zip_member(archive: BinaryIO, tail: bytes, belongs: Callable[[bytes], bool])
     """
     for member in _members(archive, tail):
         if belongs(member.name[: -len(tail)]):
-            return _content(archive, member)
+            return member_content(archive, member)
     return None
 
 
-def _members(archive: BinaryIO, tail: bytes) -> Iterator[_Member]:
-    """Yield the members whose names end in `tail`, the last first."""
+def _members(archive: BinaryIO, tail: bytes) -> list[ZipEntry]:
+    """Return the members whose names end in `tail`, the last first."""
     directory = _directory(archive)
     if directory is None:
         raise UnreadableArchive("it is no zip archive, or its directory is out of bounds")
-    end = len(directory)
-    while (hit := directory.rfind(tail, 0, end)) >= 0:
-        end = hit
-        # no further back than a name is long: an archive may say `tail` a million times
-        start = directory.rfind(_ENTRY_MARK, max(0, hit - _ENTRY.size - _LONGEST_NAME), hit)
-        if start < 0 or start + _ENTRY.size > hit:
-            continue
-        fields = _ENTRY.unpack_from(directory, start)
-        name = directory[start + _ENTRY.size : hit + len(tail)]
-        if fields[10] == len(name):
-            checksum, packed, size = fields[7:10]
-            yield _Member(name, fields[3], fields[4], checksum, packed, size, fields[16])
+    if tail not in directory:
+        return []
+    return [entry for entry in zip_entries(directory) if entry.name.endswith(tail)][::-1]
 
 
 def _directory(wheel: BinaryIO) -> bytes | None:
@@ -124,7 +149,7 @@ def _belongs(name: bytes, project: str) -> bool:
     return canonicalize_name(text.partition("-")[0]) == project
 
 
-def _content(archive: BinaryIO, member: _Member) -> bytes:
+def member_content(archive: BinaryIO, member: ZipEntry) -> bytes:
     """Return the bytes of a member. Raises UnreadableArchive where they are not as announced."""
     content = _unpacked(archive, member)
     if content is None or len(content) != member.size or zlib.crc32(content) != member.checksum:
@@ -132,7 +157,7 @@ def _content(archive: BinaryIO, member: _Member) -> bytes:
     return content
 
 
-def _unpacked(archive: BinaryIO, member: _Member) -> bytes | None:
+def _unpacked(archive: BinaryIO, member: ZipEntry) -> bytes | None:
     if max(member.packed, member.size) > _LARGEST or member.flags & _ENCRYPTED:
         return None
     archive.seek(member.offset)

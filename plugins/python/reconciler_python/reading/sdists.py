@@ -27,7 +27,7 @@ _MEMORY: Final = 256 * 1024 * 1024  # bytes that unpacking xz may need; `xz -9` 
 _BLOCK: Final = 512
 
 _PKG_INFO = re.compile(r"(?:\./)*[^/]+/PKG-INFO")
-_RECORD = re.compile(rb"[0-9]+ ([^=\n]+)=([^\n]*)\n")
+_RECORD_LENGTH = re.compile(rb"([1-9][0-9]{0,8}) ")
 _LONG_NAME, _LONG_LINK, _EXTENDED, _GLOBAL = b"L", b"K", b"x", b"g"
 
 
@@ -55,9 +55,18 @@ class TarMember:
     """A member of a tar; its body can be read until the next one is asked for.
 
     `path` and `link`: as written, hostile. `extended`: further records of POSIX headers.
+    `has_rivals`: several headers say such records of it, and readers differ in whom they believe.
     """
 
-    def __init__(self, entry: tarfile.TarInfo, extended: Mapping[str, str], tar: Unpacked) -> None:
+    def __init__(
+        self,
+        entry: tarfile.TarInfo,
+        extended: Mapping[str, str],
+        tar: Unpacked,
+        *,
+        has_rivals: bool = False,
+    ) -> None:
+        self.has_rivals = has_rivals
         self.path = extended.get("path") or entry.name
         self.link = extended.get("linkpath") or entry.linkname
         self.extended = extended
@@ -85,6 +94,7 @@ class TarMember:
 def tar_members(tar: Unpacked) -> Iterator[TarMember]:
     """Yield the members of a tar, in its order. Raises UnreadableArchive."""
     extended: dict[str, str] = {}
+    kinds: list[bytes] = []
     for _ in range(_MEMBERS):
         head = tar.read(_BLOCK)
         if len(head) < _BLOCK or not any(head):
@@ -96,10 +106,13 @@ def tar_members(tar: Unpacked) -> Iterator[TarMember]:
         if entry.size < 0:
             raise UnreadableArchive("it is no tar archive: a member has a negative size")
         if entry.type in (_LONG_NAME, _LONG_LINK, _EXTENDED):
-            extended |= _records(entry.type, _payload(tar, entry.size, _LONGEST))
+            # of several headers the first one counts, as for `tarfile`
+            extended = _said(entry.type, _payload(tar, entry.size, _LONGEST)) | extended
+            kinds.append(entry.type)
             continue
-        member = TarMember(entry, extended, tar)
-        extended = {}
+        rivals = len(kinds) > 1 and (len(set(kinds)) < len(kinds) or _EXTENDED in kinds)
+        member = TarMember(entry, extended, tar, has_rivals=rivals)
+        extended, kinds = {}, []
         yield member
         member.skip()
     raise UnreadableArchive(f"no PKG-INFO is among its first {_MEMBERS:,} members")
@@ -118,18 +131,28 @@ def _padded(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-def _records(kind: bytes, payload: bytes) -> dict[str, str]:
-    """Return what a header says of the member that follows.
-
-    GNU's is a long name or a long link, POSIX's are records of `length key=value`.
-    """
+def _said(kind: bytes, payload: bytes) -> dict[str, str]:
+    """Return what a header says of the member that follows: GNU's is a long name or link."""
     if kind == _EXTENDED:
-        return {
-            match[1].decode("utf-8", "replace"): match[2].decode("utf-8", "surrogateescape")
-            for match in _RECORD.finditer(payload)
-        }
+        return pax_records(payload)
     text = payload.partition(b"\0")[0].decode("utf-8", "surrogateescape")
     return {"path" if kind == _LONG_NAME else "linkpath": text}
+
+
+def pax_records(payload: bytes) -> dict[str, str]:
+    """Return the records of a POSIX header, `length key=value` each. Raises UnreadableArchive."""
+    records: dict[str, str] = {}
+    position = 0
+    while position < len(payload) and payload[position]:
+        said = _RECORD_LENGTH.match(payload, position)
+        end = position + int(said[1]) if said else 0
+        record = payload[said.end() : end] if said else b""
+        key, equals, value = record.removesuffix(b"\n").partition(b"=")
+        if not (record.endswith(b"\n") and key and equals and end <= len(payload)):
+            raise UnreadableArchive("a header of it holds something else than records")
+        records[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
+        position = end
+    return records
 
 
 class Unpacked:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from reconciler_python.reading.archives import wheel_metadata
+from reconciler_python.reading.archives import UnreadableArchive, member_content
 from reconciler_python.reading.filenames import project_name
 from reconciler_python.uploads.refusals import UploadRefused
 from reconciler_python.uploads.zip_archives import read_directory
@@ -24,16 +24,17 @@ def check_wheel(path: Path, project: str, version: str) -> tuple[bytes, Collecti
     Raises UploadRefused for an archive that is unsafe, or is not the wheel of this release.
     """
     with path.open("rb") as archive:
-        paths = {member.path for member in read_directory(archive)}
+        paths = read_directory(archive)
         folder = _info_folder(paths, project, version)
         for name in _NEEDED:
             if f"{folder}/{name}" not in paths:
                 raise UploadRefused(
                     "incomplete-wheel", f"the wheel has no `{folder}/{name}` (PEP 427)"
                 )
-        metadata = wheel_metadata(archive, project)
-    if metadata is None:
-        raise UploadRefused("unreadable-metadata", f"`{folder}/METADATA` cannot be unpacked")
+        try:
+            metadata = member_content(archive, paths[f"{folder}/METADATA"])
+        except UnreadableArchive as error:
+            raise UploadRefused("unreadable-metadata", f"its metadata: {error}") from None
     licences = f"{folder}/licenses/"
     return metadata, {path.removeprefix(licences) for path in paths if path.startswith(licences)}
 

@@ -1,9 +1,10 @@
-"""Structure of a zip: every reader must find the same members in it.
+"""Structure of a zip: every reader must find the same members in it, with the same content.
 
 Installers read the directory at the end, streaming readers the header before each member; an
 archive in which both differ installs one thing and shows another. What a wheel needs of the format
-is little, so that everything else is refused: no zip64, no encryption, no comment, no data that
-belongs to no member. Installers and public indexes refuse the same.
+is little, so that everything else is refused: no archive of 4 GiB, no encryption, no comment, no
+second name, no data that belongs to no member. Each member is unpacked once, within bounds, and has
+to be what the directory says.
 """
 
 from __future__ import annotations
@@ -11,59 +12,61 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+import zlib
+from collections.abc import Collection, Iterator
 from typing import BinaryIO, Final
 
 from reconciler.plugin import sanitize
+from reconciler_python.reading.archives import UnreadableArchive, ZipEntry, zip_entries
 from reconciler_python.uploads.refusals import UploadRefused
 
-__all__ = ["FREE", "RATIO", "ZipMember", "check_bomb", "check_path", "read_directory"]
+__all__ = ["FREE", "RATIO", "check_bomb", "check_path", "check_tree", "read_directory"]
 
 _END = struct.Struct("<4s4H2LH")
-_ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
+_FIELD = struct.Struct("<2H")
+_LARGE_SIZES = struct.Struct("<2Q")
+_DESCRIPTORS: Final = tuple(map(struct.Struct, ("<3L", "<4s3L", "<L2Q", "<4sL2Q")))
 _LARGEST_DIRECTORY: Final = 32 << 20  # bytes
-_MOST: Final = 100_000  # members
-_METHODS: Final = frozenset({0, 8})  # stored, deflated
+_MOST: Final = 65_534  # members: more of them need another kind of directory
+_STORED, _DEFLATED = 0, 8
 _ENCRYPTED: Final = 0x1 | 0x40
 _DESCRIBED_LATER: Final = 0x8
-_DESCRIPTORS: Final = frozenset({0, 12, 16, 20, 24})  # bytes that may follow such a member
 _UTF8: Final = 0x800
 _UNIX: Final = 3
 _LARGE: Final = 0xFFFFFFFF
+_LARGE_FIELD: Final = 0x0001
+_OTHER_NAMES: Final = frozenset({0x6375, 0x7075})  # comment and path in Unicode: some readers look
+_PIECE: Final = 256 * 1024
+_LONGEST_PATH: Final = 1024  # characters
+_DEEPEST: Final = 100  # folders
 FREE: Final = 64 << 20  # bytes that an archive may unpack to whatever its own size
 RATIO: Final = 50  # bytes that it may unpack to beyond that, for each of its own
 
 
-@dataclass(frozen=True, slots=True)
-class ZipMember:
-    """A member as the directory announces it. `path`: safe; a folder's ends in a slash."""
+def read_directory(archive: BinaryIO) -> dict[str, ZipEntry]:
+    """Return the members of a zip by path, in the order of their bytes; a folder's ends in a slash.
 
-    path: str
-    size: int
-    packed: int
-    method: int
-    flags: int
-    checksum: int
-    offset: int
-
-
-def read_directory(archive: BinaryIO) -> list[ZipMember]:
-    """Return the members of a zip, in the order of their bytes. Raises UploadRefused."""
+    Raises UploadRefused.
+    """
     length = archive.seek(0, os.SEEK_END)
     count, size, offset = _end_record(archive, length)
     archive.seek(offset)
-    members = sorted(_entries(archive.read(size), count), key=lambda member: member.offset)
-    _check_names(members)
-    check_bomb(sum(member.size for member in members), length)
+    try:
+        entries = list(zip_entries(archive.read(size)))
+    except UnreadableArchive as error:
+        raise _confusing(str(error)) from None
+    if len(entries) != count:
+        raise _confusing("its directory has another number of members than its end says")
+    members = _by_path(sorted(entries, key=lambda entry: entry.offset))
+    check_tree(members, [path for path in members if not path.endswith("/")])
+    check_bomb(sum(entry.size for entry in entries), length)
     position = 0
-    for member, following in zip(
-        members, [*(each.offset for each in members[1:]), offset], strict=True
-    ):
-        if member.offset != position:
-            raise _confusing(f"bytes before `{member.path}` belong to no member")
-        _check_local_header(archive, member, following)
+    begins = [*(entry.offset for entry in members.values())][1:]
+    for (path, entry), following in zip(members.items(), [*begins, offset], strict=True):
+        if entry.offset != position:
+            raise _confusing(f"bytes before `{path}` belong to no member")
+        _check_member(archive, path, entry, following=following)
         position = following
     return members
 
@@ -73,6 +76,8 @@ def check_path(path: str) -> str:
     parts = path.removesuffix("/").split("/")
     if (
         not path.isprintable()
+        or len(path) > _LONGEST_PATH
+        or len(parts) > _DEEPEST
         or "\\" in path
         or ":" in parts[0]
         or any(part in {"", ".", ".."} for part in parts)
@@ -83,6 +88,19 @@ def check_path(path: str) -> str:
             " below a folder",
         )
     return path
+
+
+def check_tree(paths: Collection[str], leaves: Collection[str]) -> None:
+    """Raise UploadRefused where something lies below what is no folder: a file, or a link."""
+    known = frozenset(leaves)
+    for path in paths:
+        end = path.find("/")
+        while end >= 0:
+            if path[:end] in known and path[:end] != path:
+                raise UploadRefused(
+                    "unsafe-path", f"`{path}` lies below `{path[:end]}`, which is no folder"
+                )
+            end = path.find("/", end + 1)
 
 
 def check_bomb(size: int, length: int) -> None:
@@ -105,92 +123,140 @@ def _end_record(archive: BinaryIO, length: int) -> tuple[int, int, int]:
             " or other bytes behind it",
         )
     _, disk, first_disk, here, count, size, offset, _ = _END.unpack(tail)
-    if disk or first_disk or here != count or offset + size != length - _END.size:
-        raise _confusing("its directory is not where its end says, or it is one part of several")
     if size > _LARGEST_DIRECTORY or count > _MOST:
         raise UploadRefused("too-many-members", f"the archive has more than {_MOST:,} members")
+    if disk or first_disk or here != count or offset + size != length - _END.size:
+        raise _confusing("its directory is not where its end says, or it is one part of several")
     return count, size, offset
 
 
-def _entries(directory: bytes, count: int) -> Iterator[ZipMember]:
-    position = 0
-    for _ in range(count):
-        if len(directory) < position + _ENTRY.size or directory[position : position + 4] != (
-            b"PK\x01\x02"
-        ):
-            raise _confusing("its directory has fewer members than its end says")
-        fields = _ENTRY.unpack_from(directory, position)
-        name_end = position + _ENTRY.size + fields[10]
-        name = directory[position + _ENTRY.size : name_end]
-        end = name_end + fields[11] + fields[12]
-        if end > len(directory):
-            raise _confusing("its directory ends within a member")
-        yield _member(name, fields)
-        position = end
-    if position != len(directory):
-        raise _confusing("its directory has more members than its end says")
+def _by_path(entries: Collection[ZipEntry]) -> dict[str, ZipEntry]:
+    members: dict[str, ZipEntry] = {}
+    for entry in entries:
+        path = _path(entry)
+        bare = path.removesuffix("/")
+        if bare in members or f"{bare}/" in members:
+            raise UploadRefused("duplicate-member", f"the archive has two members `{bare}`")
+        _check_entry(path, entry)
+        members[path] = entry
+    return members
 
 
-def _member(name: bytes, fields: tuple[int, ...]) -> ZipMember:
-    made_by, flags, method = fields[1] >> 8, fields[3], fields[4]
-    checksum, packed, size = fields[7], fields[8], fields[9]
-    path = _decoded(name, flags)
-    if fields[12]:
+def _path(entry: ZipEntry) -> str:
+    try:
+        return check_path(entry.name.decode("utf-8" if entry.flags & _UTF8 else "ascii"))
+    except UnicodeDecodeError:
+        raise UploadRefused(
+            "unsafe-path",
+            f"the archive has a member {ascii(entry.name)[1:202]}, which is not UTF-8",
+        ) from None
+
+
+def _check_entry(path: str, entry: ZipEntry) -> None:
+    if entry.has_comment:
         raise _confusing(f"its member `{path}` has a comment")
-    if flags & _ENCRYPTED or method not in _METHODS:
+    if entry.flags & _ENCRYPTED or entry.method not in (_STORED, _DEFLATED):
         raise UploadRefused(
             "unsupported-compression",
             f"the member `{path}` is neither stored nor deflated, or is encrypted",
         )
-    if _LARGE in {packed, size, fields[16]}:
+    if _LARGE in {entry.packed, entry.size, entry.offset}:
         raise UploadRefused("archive-too-large", f"the member `{path}` has more than 4 GiB")
-    if made_by == _UNIX and stat.S_ISLNK(fields[15] >> 16):
+    if entry.made_by == _UNIX and stat.S_ISLNK(entry.attributes >> 16):
         raise UploadRefused("unsafe-link", f"the member `{path}` is a link")
-    return ZipMember(path, size, packed, method, flags, checksum, fields[16])
+    _extra_fields(path, entry.extra)
 
 
-def _decoded(name: bytes, flags: int) -> str:
-    try:
-        path = name.decode("utf-8" if flags & _UTF8 else "ascii")
-    except UnicodeDecodeError:
-        raise UploadRefused(
-            "unsafe-path", f"the archive has a member {ascii(name)[1:202]}, which is not UTF-8"
-        ) from None
-    return check_path(path)
+def _extra_fields(path: str, extra: bytes) -> dict[int, bytes]:
+    """Return the extra fields of a member by number. Raises UploadRefused for a second name."""
+    fields: dict[int, bytes] = {}
+    position = 0
+    while position + _FIELD.size <= len(extra):
+        number, size = _FIELD.unpack_from(extra, position)
+        position += _FIELD.size + size
+        if number in _OTHER_NAMES or position > len(extra):
+            raise _confusing(f"`{path}` has a second name, or a field that is cut off")
+        fields[number] = extra[position - size : position]
+    if any(extra[position:]):
+        raise _confusing(f"`{path}` has a field that is cut off")
+    return fields
 
 
-def _check_names(members: list[ZipMember]) -> None:
-    names: set[str] = set()
-    for member in members:
-        path = member.path.removesuffix("/")
-        if path in names:
-            raise UploadRefused("duplicate-member", f"the archive has two members `{path}`")
-        names.add(path)
-
-
-def _check_local_header(archive: BinaryIO, member: ZipMember, following: int) -> None:
-    """Check that the header before a member says what the directory says."""
-    archive.seek(member.offset)
+def _check_member(archive: BinaryIO, path: str, entry: ZipEntry, *, following: int) -> None:
+    """Check that the header before a member, its content, and what follows it, say the same."""
+    archive.seek(entry.offset)
     head = archive.read(_LOCAL.size)
     if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
-        raise _confusing(f"`{member.path}` is not where the directory says")
-    _, _, flags, method, _, _, checksum, packed, size, name_length, extra_length = _LOCAL.unpack(
-        head
-    )
-    name = archive.read(name_length)
-    later = flags & _DESCRIBED_LATER
-    told = (checksum, packed, size)
-    agrees = told == (member.checksum, member.packed, member.size) or (later and not any(told))
-    if (
-        (flags, method) != (member.flags, member.method)
-        or not agrees
-        or name.decode("utf-8", "replace") != member.path
+        raise _confusing(f"`{path}` is not where the directory says")
+    _, _, flags, method, _, _, *told, name_length, extra_length = _LOCAL.unpack(head)
+    name, extra = archive.read(name_length), archive.read(extra_length)
+    sizes = _extra_fields(path, extra).get(_LARGE_FIELD, b"")
+    if told[1:] == [_LARGE, _LARGE] and len(sizes) >= _LARGE_SIZES.size:
+        size, packed = _LARGE_SIZES.unpack_from(sizes)
+        told = [told[0], packed, size]
+    later = bool(flags & _DESCRIBED_LATER)
+    actual = [entry.checksum, entry.packed, entry.size]
+    if (flags, method, name) != (entry.flags, entry.method, entry.name) or not (
+        told == actual or (later and not any(told))
     ):
-        raise _confusing(f"`{member.path}` is called something else before its own bytes")
-    end = member.offset + _LOCAL.size + name_length + extra_length + member.packed
-    gap = following - end
-    if gap not in (_DESCRIPTORS if later else {0}):
-        raise _confusing(f"bytes behind `{member.path}` belong to no member")
+        raise _confusing(f"`{path}` is called something else before its own bytes")
+    start = entry.offset + _LOCAL.size + name_length + extra_length
+    _check_content(archive, path, entry)
+    archive.seek(start + entry.packed)
+    rest = archive.read(max(0, following - start - entry.packed))
+    if start + entry.packed + len(rest) != following or not _describes(rest, actual, later=later):
+        raise _confusing(f"bytes behind `{path}` belong to no member")
+
+
+def _describes(rest: bytes, actual: list[int], *, later: bool) -> bool:
+    """Return True for what may follow a member: nothing, or a descriptor that says the same."""
+    if not rest:
+        return True
+    for descriptor in _DESCRIPTORS if later else ():
+        if descriptor.size == len(rest):
+            *mark, checksum, packed, size = descriptor.unpack(rest)
+            return mark in ([], [b"PK\x07\x08"]) and [checksum, packed, size] == actual
+    return False
+
+
+def _check_content(archive: BinaryIO, path: str, entry: ZipEntry) -> None:
+    """Unpack a member, which stands where the archive was read to, and forget it."""
+    checksum = size = 0
+    try:
+        for piece in _unpacked(archive, entry):
+            checksum = zlib.crc32(piece, checksum)
+            size += len(piece)
+            if size > entry.size:
+                break
+    except zlib.error:
+        size = -1
+    if (size, checksum) != (entry.size, entry.checksum):
+        raise UploadRefused(
+            "damaged-member", f"`{path}` does not unpack to what the archive says of it"
+        )
+
+
+def _unpacked(archive: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
+    """Yield the content of a member in pieces; nothing where its bytes are not all its own."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == _DEFLATED else None
+    left = entry.packed
+    while left > 0:
+        data = archive.read(min(_PIECE, left))
+        if not data:
+            return
+        left -= len(data)
+        if stream is None:
+            yield data
+            continue
+        while data:
+            yield stream.decompress(data, _PIECE)
+            data = stream.unconsumed_tail
+        if stream.eof and (left or stream.unused_data):
+            raise zlib.error("bytes follow the end of the stream")
+    if stream is not None:
+        yield stream.flush()
+        if not stream.eof:
+            raise zlib.error("the stream does not end")
 
 
 def _confusing(problem: str) -> UploadRefused:
