@@ -111,10 +111,15 @@ class PythonPublisher(Publisher[PublicationOptions]):
 
     @classmethod
     def missing(cls, conduit: MissingConduit, path: str) -> Redirect | None:
-        """Redirect any spelling of a project's name to its page (PEP 503), the root to the list."""
+        """Redirect any spelling of a project's name to its page (PEP 503), the root to the list.
+
+        So is the address that hatch prints of a release that it has published.
+        """
         if not path.strip("/"):
             return Redirect("simple/")
         root, _, name = path.strip("/").partition("/")
+        if root == "legacy" and name:
+            return Redirect(f"simple/{project_name(name.partition('/')[0])}/")
         project = project_name(name)
         return (
             Redirect(f"simple/{project}/")
