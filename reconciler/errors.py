@@ -10,6 +10,8 @@ ReconcilerError             message: what, where, what now; `hint` goes on a lin
 |   |   `-- Withdrawn       upstream has it and offers nothing of it now: its name stays taken
 |   |-- Refused             upstream refuses the request (401, 403, other 4xx)
 |   |   |-- Denied          a filter denies an upload
+|   |   |   `-- OutOfScope  the credentials of a client are not for this name
+|   |   |-- QuotaExceeded   an upload does not fit into what is left of a quota
 |   |   |-- ForeignOrigin   another host than the remote's own would answer
 |   |   `-- NotAcceptable   upstream has no media type of those that were asked for (406)
 |   |-- Malformed           a response that cannot be parsed or must not be trusted
@@ -55,7 +57,12 @@ class Fault(NamedTuple):
 
 
 class ReconcilerError(Exception):
-    """Root of all errors that this project raises on purpose."""
+    """Root of all errors that this project raises on purpose.
+
+    `code`: lasting, for programs; lower-case words with hyphens.
+    """
+
+    code: str = "refused"
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -68,6 +75,8 @@ class ReconcilerError(Exception):
 
 class Temporary(ReconcilerError):
     """The same call may succeed later. `retry_after`: seconds that the other side asked for."""
+
+    code = "try-again"
 
     def __init__(
         self, message: str, *, hint: str | None = None, retry_after: float | None = None
@@ -87,6 +96,8 @@ class Stale(Temporary):
 class Conflict(Temporary):
     """Another writer changed what this call was based on."""
 
+    code = "conflict"
+
 
 class Permanent(ReconcilerError):
     """The same call fails until the other side changes."""
@@ -94,6 +105,8 @@ class Permanent(ReconcilerError):
 
 class Gone(Permanent):
     """Upstream says that it does not exist (404, 410)."""
+
+    code = "not-found"
 
 
 class Withdrawn(Gone):
@@ -110,6 +123,20 @@ class Refused(Permanent):
 class Denied(Refused):
     """A filter denies an upload."""
 
+    code = "denied-by-filter"
+
+
+class OutOfScope(Denied):
+    """The credentials of a client are not for this name."""
+
+    code = "outside-scope"
+
+
+class QuotaExceeded(Refused):
+    """An upload does not fit into what is left of a quota."""
+
+    code = "quota-exceeded"
+
 
 class ForeignOrigin(Refused):
     """Another host than the remote's own would answer, and no declared digest verifies it."""
@@ -122,9 +149,13 @@ class NotAcceptable(Refused):
 class Malformed(Permanent):
     """A response that cannot be parsed or must not be trusted."""
 
+    code = "invalid-form"
+
 
 class DigestMismatch(Permanent):
     """Bytes with another digest than the declared one."""
+
+    code = "digest-mismatch"
 
 
 class NotCached(Permanent):
@@ -133,6 +164,8 @@ class NotCached(Permanent):
 
 class NeedsHuman(ReconcilerError):
     """A person has to decide or to repair."""
+
+    code = "server-fault"
 
 
 class ManifestFaults(NeedsHuman):
@@ -150,6 +183,8 @@ class GuardRefusal(NeedsHuman):
 class LeaseHeld(NeedsHuman):
     """Another run works on the same repository."""
 
+    code = "try-again"
+
 
 class PluginFault(NeedsHuman):
     """A plugin broke the contract of `reconciler.plugin`."""
@@ -161,3 +196,5 @@ class StateFault(NeedsHuman):
 
 class UsageFault(NeedsHuman):
     """The command line or the settings ask for something impossible."""
+
+    code = "invalid-request"

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from reconciler.audit import NO_AUDIT, AuditLog
 from reconciler.engine import NO_PATIENCE, CallLimits, Home, LeasePatience
 from reconciler.engine.service import Service
 from reconciler.engine.uploads.receiving import UploadResult
@@ -27,9 +29,11 @@ from reconciler.plugin.registry import Registry
 from reconciler.serve import (
     Application,
     ArrivedRequest,
+    AuditTrail,
     Catalogue,
     OnDemand,
     SuggestPath,
+    TrustedProxies,
     UploadAnswer,
     UploadReceipt,
     Uploads,
@@ -42,13 +46,18 @@ def application(
     patience: LeasePatience = NO_PATIENCE,
     *,
     trusted_proxies: Sequence[str] = (),
+    audit_log: Path | None = None,
 ) -> Application:
     """Build the ASGI application over a home.
 
-    The plugins were validated before the workers started.
+    The plugins were validated before the workers started. `audit_log`: its file, if one is kept.
     """
     return assembled(
-        home, Registry(settings=plugins), patience=patience, trusted_proxies=trusted_proxies
+        home,
+        Registry(settings=plugins),
+        patience=patience,
+        trusted_proxies=trusted_proxies,
+        audit=AuditLog(audit_log),
     )
 
 
@@ -60,6 +69,7 @@ def assembled(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     patience: LeasePatience = NO_PATIENCE,
     trusted_proxies: Sequence[str] = (),
+    audit: AuditLog = NO_AUDIT,
 ) -> Application:
     """Build the ASGI application over a home, with these plugins.
 
@@ -68,6 +78,7 @@ def assembled(
     """
     service = Service(home, registry, read_recorded, limits=limits, patience=patience)
     database, store, folder = home.database(), home.store(), home.arriving_folder
+    trail = AuditTrail(audit, TrustedProxies(trusted_proxies))
     return Application(
         Catalogue(
             database.reader(),
@@ -77,8 +88,9 @@ def assembled(
             clock=clock,
         ),
         PublisherSuggestions(registry),
-        uploads=Uploads(ServiceReceiver(service), folder),
+        uploads=Uploads(ServiceReceiver(service), folder, audit=trail),
         readers=service,
+        audit=trail,
         on_demand=OnDemand(service, store, folder),
         on_close=service.close,
         trusted_proxies=trusted_proxies,
@@ -106,6 +118,8 @@ class ServiceReceiver:
             result.version,
             shown=not result.delayed,
             answer=_upload_answer(result.answer),
+            keys=result.names,
+            removes=result.removes,
         )
 
     async def error_answer(

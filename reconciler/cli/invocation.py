@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cached_property, wraps
@@ -29,7 +29,8 @@ FILE = "reconciler.toml"
 FOLDER = "plugins.d"
 VARIABLE = "RECONCILER_CONFIG"
 TEXTS = ("home", "database", "plugin_directory", "page_memory")
-KEYS = (*TEXTS, "plugins")
+TABLES = {"audit": ("file",)}  # and the keys that they may have, all of them texts
+KEYS = (*TEXTS, *TABLES, "plugins")
 HARMLESS = ("plugins",)  # what a file below a manifest root may set
 PATHS, WORDS = "paths", "words_and_paths"  # parameters of commands that read manifests
 
@@ -85,7 +86,7 @@ class Invocation:
             raise UsageFault(
                 f"`{bad[0]}` is not taken from `{path}`: it lies below the manifest root",
                 hint=(
-                    f"keep it in a file elsewhere, or set `RECONCILER_{bad[0].upper()}`: whoever"
+                    f"keep it in a file elsewhere, or set `{_variable(bad[0])}`: whoever"
                     " proposes a change of manifests could change it as well"
                 ),
             )
@@ -239,6 +240,30 @@ def _parsed(path: Path) -> dict[str, Any]:
             f"`{path}` holds the unknown setting `{unknown[0]}`", hint=f"known: {', '.join(KEYS)}"
         )
     for name in TEXTS:
-        if not isinstance(settings.get(name, ""), str):
-            raise UsageFault(f"`{name}` in `{path}` expects a text", hint="put it in quotes")
+        _check_text(settings.get(name, ""), name, path)
+    for name, keys in TABLES.items():
+        _check_table(settings.get(name, {}), name, path, keys=keys)
     return settings
+
+
+def _check_text(value: Any, name: str, path: Path) -> None:
+    if not isinstance(value, str):
+        raise UsageFault(f"`{name}` in `{path}` expects a text", hint="put it in quotes")
+
+
+def _check_table(table: Any, name: str, path: Path, *, keys: Sequence[str]) -> None:
+    if not isinstance(table, dict):
+        raise UsageFault(f"`{name}` in `{path}` expects a table", hint=f"`[{name}]`, then its keys")
+    unknown = sorted(set(table) - set(keys))
+    if unknown:
+        raise UsageFault(
+            f"`{path}` holds the unknown setting `{name}.{unknown[0]}`",
+            hint=f"known: {', '.join(keys)}",
+        )
+    for key, value in table.items():
+        _check_text(value, f"{name}.{key}", path)
+
+
+def _variable(name: str) -> str:
+    """Return the environment variable that says the same as a setting or the key of a table."""
+    return "RECONCILER_AUDIT_LOG" if name == "audit" else f"RECONCILER_{name.upper()}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli import output, settings
+from reconciler.cli.audit import Audited
 from reconciler.cli.names import completer, take_repository
 from reconciler.cli.output import Layout, LayoutOption
 
@@ -38,7 +40,9 @@ def command(
     from reconciler.cli.termination import run_to_end
 
     repository, keys = take_repository(words, more=1, usage="remove NAME KEY...")
-    result = run_to_end(_remove(settings.service(home, lock_timeout), repository, keys))
+    service = settings.service(home, lock_timeout)
+    audited = Audited(home, "remove")
+    result = run_to_end(_remove(service, repository, keys, audited=audited))
     names = ", ".join(f"`{name}`" for name in result.names)
     answer = {"version": result.version, "removed": list(result.names)}
     first = f"version {result.version} no longer holds {names}"
@@ -48,8 +52,11 @@ def command(
     return 1 if result.delayed else 0
 
 
-async def _remove(service: Service, repository: str, keys: list[str]) -> UploadResult:
+async def _remove(
+    service: Service, repository: str, keys: list[str], *, audited: Audited
+) -> UploadResult:
+    remove = partial(service.remove, repository, keys, settings.principal())
     try:
-        return await service.remove(repository, keys, settings.principal())
+        return await audited.run(repository, remove, keys=tuple(keys))
     finally:
         await service.close()

@@ -22,7 +22,8 @@ def command(
         typer.Option(
             metavar="NETWORK",
             help="Address or network of a proxy: its `X-Forwarded-Host`, `-Proto` and `-Prefix` are"
-            " believed for pages that say where they are served. May be repeated.",
+            " believed for pages that say where they are served, its `X-Forwarded-For` for the"
+            " audit log. May be repeated.",
         ),
     ] = None,
     lock_timeout: settings.LockTimeoutOption = "0",
@@ -36,6 +37,7 @@ def command(
     from datetime import UTC, datetime
     from functools import partial
 
+    from reconciler.audit import AuditLog
     from reconciler.engine.access.authentication import locked_out
     from reconciler.serve import serve
     from reconciler.serve_adapter import application
@@ -52,6 +54,8 @@ def command(
     for fault in service.unusable_resources():
         output.warning(fault.message, fault.hint)
     asyncio.run(service.close())
+    audit_log = settings.audit_log(home)
+    AuditLog(audit_log).check()
     serve(
         partial(
             application,
@@ -59,6 +63,7 @@ def command(
             settings.plugins(),
             settings.patience(lock_timeout),
             trusted_proxies=proxies,
+            audit_log=audit_log,
         ),
         host=host,
         port=port,

@@ -72,13 +72,33 @@ def home(option: Path | None) -> Home:
     return Home(root, database, _page_memory(size)) if size else Home(root, database)
 
 
-def _expanded(text: str) -> Path:
+def audit_log(option: Path | None) -> Path | None:
+    """Return the file of the audit log; None where the settings keep none.
+
+    It lies in the home unless they name another.
+    """
+    stored = invocation.current().settings.get("audit", {})
+    named = os.environ.get("RECONCILER_AUDIT_LOG") or stored.get("file")
+    if named == "off":
+        return None
+    if not named:
+        return home(option).audit_log
+    return _expanded(
+        named, "audit log", hint="`RECONCILER_AUDIT_LOG`, or `file` of `[audit]`, names the file"
+    )
+
+
+def _expanded(
+    text: str,
+    what: str = "home",
+    *,
+    hint: str = "`--home` or `RECONCILER_HOME` names the folder of the state",
+) -> Path:
     """Return a path with `~` and variables expanded. Raises UsageFault where they lead nowhere."""
     path = os.path.expanduser(os.path.expandvars(text))
     if path.startswith("~") or _VARIABLE.search(path):
         raise UsageFault(
-            f"the home `{text}` names a user or a variable that does not exist",
-            hint="`--home` or `RECONCILER_HOME` names the folder of the state",
+            f"the {what} `{text}` names a user or a variable that does not exist", hint=hint
         )
     return Path(path)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reconciler.cli import manifests, output, settings
+from reconciler.cli.audit import Audited
 from reconciler.cli.names import completer, take_repository
 from reconciler.cli.output import Layout, LayoutOption
 from reconciler.errors import UsageFault
@@ -50,10 +52,13 @@ def command(
     repository, files = take_repository(words, more=1, usage="upload NAME FILE...")
     fields = dict(_field(text) for text in field or [])
     service = settings.service(home, lock_timeout, override or ())
+    audited = Audited(home, "upload")
     uploads = [uploaded_file(Path(file)) for file in files]
     results: list[dict[str, Any]] = []
     try:
-        return run_to_end(_upload(service, repository, uploads, fields=fields, results=results))
+        return run_to_end(
+            _upload(service, repository, uploads, fields=fields, results=results, audited=audited)
+        )
     finally:
         texts = [f"{each['file']}: {each['message']}" for each in results]
         if results:
@@ -67,17 +72,21 @@ async def _upload(
     *,
     fields: dict[str, str],
     results: list[dict[str, Any]],
+    audited: Audited,
 ) -> int:
     """Upload the files one by one; return 1 if one is stored but not published.
 
     Files before a refused one stay in the repository.
     """
+    from reconciler.audit import AuditedFile
     from reconciler.serve_adapter import upload_message
 
     delayed = False
     try:
         for file in files:
-            result = await service.upload(repository, file, fields, principal=settings.principal())
+            send = partial(service.upload, repository, file, fields, principal=settings.principal())
+            sent = AuditedFile(file.name, file.size, file.sha256)
+            result = await audited.run(repository, send, files=(sent,))
             results.append(
                 {"file": file.name, "version": result.version, "message": upload_message(result)}
             )

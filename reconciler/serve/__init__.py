@@ -10,7 +10,8 @@ Published content is the hot path, a bare ASGI callable: `content_request` reads
 `catalogue` finds the publication and what is at the path (in memory, or by a look-up in a worker
 thread); `representation` picks a media type and a coding by `negotiation`; `conditional_requests`
 says whether a 304 or a part is enough; `public_addresses` says under which address a client sees
-what it asked for, for pages that say it; `delivery` sends it; `on_demand` fetches what the store
+what it asked for, for pages that say it; `client_addresses` from where it asks, for
+`audit_events`; `delivery` sends it; `on_demand` fetches what the store
 does not have; `redirects` suggests another path where there is nothing; `folder_lists` shows what a
 folder without a page holds.
 
@@ -20,7 +21,9 @@ processes.
 """
 
 from reconciler.serve.application import Application
+from reconciler.serve.audit_events import AuditTrail
 from reconciler.serve.catalogue import Catalogue
+from reconciler.serve.client_addresses import TrustedProxies
 from reconciler.serve.on_demand import OnDemand
 from reconciler.serve.ports import (
     ArrivedRequest,
@@ -40,12 +43,14 @@ __all__ = [
     "Application",
     "ArrivedRequest",
     "ArtifactSource",
+    "AuditTrail",
     "Catalogue",
     "Files",
     "OnDemand",
     "Publications",
     "ReceivedFile",
     "SuggestPath",
+    "TrustedProxies",
     "UploadAnswer",
     "UploadReceipt",
     "UploadReceiver",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from reconciler.serve.audit_events import AuditTrail
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.content_request import ContentRequest
 from reconciler.serve.on_demand import OnDemand
 from reconciler.serve.ports import Readers
 from reconciler.serve.public_addresses import PublicAddresses
 from reconciler.serve.published_content import PublishedContent
-from reconciler.serve.redirects import TIMEOUT, PathSuggestions, SuggestPath
+from reconciler.serve.redirects import PathSuggestions, SuggestPath
 from reconciler.serve.responses import Receive, Scope, Send
 from reconciler.serve.routes import router
 from reconciler.serve.uploads import Uploads
@@ -20,34 +21,42 @@ class Application:
     """Publications over HTTP.
 
     suggest: by publisher ID, asked for a redirect where a path is not found; it is followed if it
-        leads to something and comes within `suggest_timeout` seconds.
+        leads to something and comes in time.
     uploads: takes files that are sent to a publication; None where none are taken.
     on_demand: fetches files that are not in the store yet.
     readers: says who reads private publications; without it, no client does.
     trusted_proxies: networks; what they forward of the address that a client used is believed.
+    audit: where denied reads leave a line.
     on_close: called when the server has stopped and nothing is fetched any more.
     """
 
     def __init__(
         self,
         catalogue: Catalogue,
-        suggest: Mapping[str, SuggestPath] | None = None,
+        suggest: Mapping[str, SuggestPath] | PathSuggestions | None = None,
         *,
         uploads: Uploads | None = None,
         on_demand: OnDemand | None = None,
         on_close: Callable[[], Awaitable[None]] | None = None,
-        suggest_timeout: float = TIMEOUT,
         trusted_proxies: Sequence[str] = (),
         readers: Readers | None = None,
+        audit: AuditTrail | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._uploads = uploads
         self._on_demand = on_demand
         self._on_close = on_close
-        suggestions = PathSuggestions(suggest or {}, suggest_timeout)
+        suggestions = (
+            suggest if isinstance(suggest, PathSuggestions) else PathSuggestions(suggest or {})
+        )
         addresses = PublicAddresses(trusted_proxies)
         self._content = PublishedContent(
-            catalogue, on_demand, suggestions, addresses=addresses, readers=readers
+            catalogue,
+            on_demand,
+            suggestions,
+            addresses=addresses,
+            readers=readers,
+            audit=audit,
         )
         self._router = router(catalogue, uploads)
 

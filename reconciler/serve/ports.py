@@ -120,13 +120,16 @@ class UploadReceipt:
     """The result of an upload.
 
     message: for the uploader. version: of the repository, which holds the file. shown: False where
-    it is recorded and not published yet. answer: in the place of the server's own.
+    it is recorded and not published yet. answer: in the place of the server's own. keys: what
+    changed. removes: nothing came in, only out.
     """
 
     message: str
     version: int
     shown: bool = True
     answer: UploadAnswer | None = None
+    keys: Sequence[str] = ()
+    removes: bool = False
 
 
 class UploadReceiver(Protocol):

@@ -9,18 +9,16 @@ more than that in HTML, JSON or a URL.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, NamedTuple
 
 from reconciler.database.records import ServedPublication
 from reconciler.model import is_host, is_prefix
+from reconciler.serve.client_addresses import TrustedProxies
 
 _HOST = "host"
 _FORWARDED_HOST, _FORWARDED_PROTO = "x-forwarded-host", "x-forwarded-proto"
 _FORWARDED_PREFIX = "x-forwarded-prefix"
 _FORWARDED = (_FORWARDED_HOST, _FORWARDED_PROTO, _FORWARDED_PREFIX)
-
-Network = IPv4Network | IPv6Network
 
 
 class PublicAddress(NamedTuple):
@@ -38,7 +36,7 @@ class PublicAddresses:
 
     def __init__(self, trusted: Sequence[str] = ()) -> None:
         """Raises ValueError for what is no network."""
-        self._trusted: list[Network] = [ip_network(text) for text in trusted]
+        self._trusted = TrustedProxies(trusted)
         names = ("Host", *("X-Forwarded-" + name for name in ("Host", "Proto", "Prefix")))
         self._vary = ", ".join(names if trusted else names[:1]).encode()
 
@@ -46,7 +44,7 @@ class PublicAddresses:
         """Return the address of a publication; None where the request's own cannot be one."""
         if served.base_url is not None:
             return PublicAddress(served.base_url)
-        said = _headers(scope, (_HOST, *_FORWARDED) if self._is_proxy(scope) else (_HOST,))
+        said = _headers(scope, (_HOST, *_FORWARDED) if self._trusted.sent(scope) else (_HOST,))
         host = said.get(_FORWARDED_HOST) or said.get(_HOST, "")
         scheme = said.get(_FORWARDED_PROTO) or scope.get("scheme", "http")
         before = said.get(_FORWARDED_PREFIX, "") or scope.get("root_path", "")
@@ -55,17 +53,6 @@ class PublicAddresses:
             return None
         root = f"{scheme}://{host}/{prefix}/" if prefix else f"{scheme}://{host}/"
         return PublicAddress(f"{root}{served.path}/", self._vary)
-
-    def _is_proxy(self, scope: Mapping[str, Any]) -> bool:
-        client = scope.get("client")
-        if not self._trusted or not client:
-            return False
-        try:
-            address = ip_address(client[0])
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        return any(mapped in network for network in self._trusted)
 
 
 def _headers(scope: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:

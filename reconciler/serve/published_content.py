@@ -7,6 +7,12 @@ from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError, StateFault
 from reconciler.model import Grant
+from reconciler.serve.audit_events import (
+    NO_CREDENTIALS,
+    OUTSIDE_SCOPE,
+    WRONG_CREDENTIALS,
+    AuditTrail,
+)
 from reconciler.serve.catalogue import Catalogue, PublishedPath
 from reconciler.serve.content_request import ContentRequest
 from reconciler.serve.delivery import Delivery
@@ -33,10 +39,12 @@ class PublishedContent:
         *,
         addresses: PublicAddresses,
         readers: Readers | None = None,
+        audit: AuditTrail | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._private = PrivateContent(readers, lambda: catalogue.generation)
         self._addresses = addresses
+        self._audit = audit
         self._suggestions = suggestions
         self._delivery = Delivery(catalogue, on_demand)
 
@@ -74,6 +82,14 @@ class PublishedContent:
             if grant is None:
                 return True
         if location.resource is None or not is_visible(location.resource, grant):
+            if location.resource is not None and grant is not None and self._audit is not None:
+                await self._audit.deny_read(
+                    request.scope,
+                    location.mount.served,
+                    404,
+                    reason=OUTSIDE_SCOPE,
+                    principal=grant.principal,
+                )
             await self._respond_missing(request, send, location, grant=grant)
             return True
         representation = location.resource.choose(request.accept, request.accept_encoding)
@@ -104,6 +120,9 @@ class PublishedContent:
             await send_text(request, send, 503, text=f"`{served.name}` cannot be read now")
             return None
         if grant is None:
+            if self._audit is not None:
+                reason = WRONG_CREDENTIALS if request.authorization else NO_CREDENTIALS
+                await self._audit.deny_read(request.scope, served, 401, reason=reason)
             headers = [(b"www-authenticate", challenge(served.name).encode())]
             text = f"`{served.name}` is for its readers only"
             await send_text(request, send, 401, text=text, headers=headers)

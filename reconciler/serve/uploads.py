@@ -11,7 +11,8 @@ a path below no publication                              404
 a method that is not taken there                         405
 not authenticated                                        401, with a challenge
 `authenticate` raises Refused                            403
-Denied (a filter)                                        403
+Denied (a filter), OutOfScope (the client's projects)    403
+QuotaExceeded                                            413
 not `multipart/form-data`, where only forms are taken    415
 longer than `max_upload`                                 413, before the body is read where its
                                                          length is declared
@@ -42,11 +43,18 @@ from reconciler.errors import (
     Gone,
     LeaseHeld,
     Permanent,
+    QuotaExceeded,
     ReconcilerError,
     Refused,
     Temporary,
 )
 from reconciler.model import Grant, pluralize
+from reconciler.serve.audit_events import (
+    NO_CREDENTIALS,
+    WRONG_CREDENTIALS,
+    AuditTrail,
+    UploadTrace,
+)
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.ports import ArrivedRequest, UploadAnswer, UploadReceipt, UploadReceiver
 from reconciler.serve.private_content import challenge
@@ -110,7 +118,8 @@ class Uploads:
     """Receives uploads, as the module describes.
 
     folder: where files lie while they come in, on the disk of the store. max_upload: bytes of a
-    body. silence: seconds in which something more must arrive.
+    body. silence: seconds in which something more must arrive. audit: each request that is for a
+    publication leaves one line there.
     """
 
     def __init__(
@@ -120,11 +129,13 @@ class Uploads:
         *,
         max_upload: int = MAX_UPLOAD,
         silence: float = SILENCE,
+        audit: AuditTrail | None = None,
     ) -> None:
         self._receiver = receiver
         self._folder = TemporaryFolder(str(folder))
         self._max_upload = max_upload
         self._silence = silence
+        self._audit = audit
 
     def sweep(self) -> None:
         """Remove what server processes that were killed left in the folder."""
@@ -135,11 +146,13 @@ class Uploads:
 
         Raises HTTPException for a method that is not taken there.
         """
+        trace = UploadTrace(request.method)
         try:
-            response = await self._receive(request, served, path)
+            response = await self._receive(request, served, path, trace=trace)
         except BodyFault as fault:
             response = text_response(request, fault.status, str(fault))
         except ReconcilerError as error:
+            trace.fail(error)
             response = error_response(request, error)
         except HTTPException:
             raise
@@ -148,17 +161,23 @@ class Uploads:
             response = text_response(request, 500, "the server made a mistake; its log says which")
         if response.status_code >= 400:
             logger.info("upload to `%s` refused with status %d", served.name, response.status_code)
+        if self._audit is not None:
+            fields = trace.event(response.status_code)
+            await self._audit.write(request.scope, publication=served.name, **fields)
         return response
 
-    async def _receive(self, request: Request, served: ServedPublication, path: str) -> Response:
+    async def _receive(
+        self, request: Request, served: ServedPublication, path: str, *, trace: UploadTrace
+    ) -> Response:
         if UNDECODED in path:  # two such names could not be told apart
             return text_response(request, 400, "the path is not UTF-8")
         methods = await in_thread(self._receiver.endpoints, served.name, path)
         if request.method not in methods:
             raise HTTPException(405, headers={"Allow": ", ".join([*READING, *methods])})
-        grant = await self._authenticate(request, served)
+        grant = await self._authenticate(request, served, trace)
         if isinstance(grant, Response):
             return grant
+        trace.admit(grant)
         body = self._body(request, path, forms_only=methods[request.method])
         if isinstance(body, Response):
             return body
@@ -175,7 +194,8 @@ class Uploads:
                 files=files,
                 grant=grant,
             )
-            return await self._answer(request, served, arrived)
+            trace.arrive(files)
+            return await self._answer(request, served, arrived, trace=trace)
         finally:
             await in_thread(body.discard)
 
@@ -195,12 +215,18 @@ class Uploads:
         return RawBody(self._folder, path, optional=request.method == "DELETE")
 
     async def _answer(
-        self, request: Request, served: ServedPublication, arrived: ArrivedRequest
+        self,
+        request: Request,
+        served: ServedPublication,
+        arrived: ArrivedRequest,
+        *,
+        trace: UploadTrace,
     ) -> Response:
         """Have the request taken; tell the client in the words of its protocol."""
         try:
             receipt = await self._receiver.receive(served.name, arrived)
         except ReconcilerError as error:
+            trace.fail(error)
             response = error_response(request, error)
             error.message, error.hint = client_words(error)  # what a publisher tells them
             answer = await self._receiver.error_answer(
@@ -219,17 +245,22 @@ class Uploads:
             or f"{arrived.method} `{arrived.path}`",
             arrived.grant.principal,
         )
+        trace.take(receipt)
         return _receipt_response(request, receipt)
 
-    async def _authenticate(self, request: Request, served: ServedPublication) -> Grant | Response:
+    async def _authenticate(
+        self, request: Request, served: ServedPublication, trace: UploadTrace
+    ) -> Grant | Response:
         """Return what the uploader may do, or the response that refuses the client."""
         authorization = request.headers.get("authorization")
         try:
             grant = await in_thread(self._receiver.authenticate, served.name, authorization)
         except Refused as error:
+            trace.deny(error.code)
             return text_response(request, 403, error_text(error))
         if grant is not None:
             return grant
+        trace.deny(NO_CREDENTIALS if authorization is None else WRONG_CREDENTIALS)
         text = f"`{served.name}` takes files from its uploaders only"
         return text_response(
             request, 401, text, headers={"www-authenticate": challenge(served.name)}
@@ -261,6 +292,8 @@ def error_response(request: Request, error: ReconcilerError) -> Response:
         return text_response(request, 409, text)
     if isinstance(error, Denied):
         return text_response(request, 403, text)
+    if isinstance(error, QuotaExceeded):
+        return text_response(request, 413, text)
     if isinstance(error, Permanent):
         return text_response(request, 400, text)
     if isinstance(error, Temporary | LeaseHeld):

@@ -10,6 +10,7 @@ from tests.support.source import PLUGINS, Module, modules, resolved, room_of
 
 GROUND = frozenset(
     {
+        "audit",
         "errors",
         "logs",
         "model",
@@ -25,6 +26,7 @@ ROOMS = frozenset({"database", "plan", "plugin", "remote", "store"})
 KNOWS: Mapping[str, frozenset[str]] = {
     "": frozenset(),
     "errors": frozenset(),
+    "audit": frozenset({"errors", "redaction"}),
     "reach": frozenset({"errors"}),
     "redaction": frozenset(),
     "model": frozenset({"errors", "redaction"}),

@@ -13,6 +13,7 @@ import pytest
 from reconciler.model import Digest
 from reconciler.serve import Application, Catalogue
 from reconciler.serve.content_request import ContentRequest
+from reconciler.serve.redirects import PathSuggestions
 from tests.serve.team import (
     BIG,
     FILE,
@@ -367,7 +368,7 @@ def test_a_redirect_never_leads_to_the_path_that_was_asked_for(published: Publis
             return path
 
         app = Application(
-            Catalogue(published, published, check_every=1000), {"": suggest}, suggest_timeout=30
+            Catalogue(published, published, check_every=1000), PathSuggestions({"": suggest}, 30)
         )
         return await Client(app).get("/team/appearing/")
 
@@ -388,7 +389,7 @@ def test_a_publisher_that_does_not_say_what_was_meant_holds_up_no_request(
 
     async def talk() -> None:
         client = Client(
-            Application(Catalogue(published, published), {"": missing}, suggest_timeout=1.0)
+            Application(Catalogue(published, published), PathSuggestions({"": missing}, 1.0))
         )
         assert (await client.get("/team/quick")).status == 301
         slow = [asyncio.create_task(client.get(f"/team/slow-{number}")) for number in range(12)]

@@ -98,6 +98,11 @@ class Home:
         """Folder of files that come in, on the disk of the store."""
         return self.root / "arriving"
 
+    @property
+    def audit_log(self) -> Path:
+        """File of the audit log, unless the settings name another."""
+        return self.root.absolute() / "audit.jsonl"
+
     def key(self, *, create: bool) -> bytes | None:
         """Return the key of secret fingerprints, None if there is none and `create` is False.
 

@@ -19,7 +19,7 @@ from reconciler.engine.sources.selection import Selection
 from reconciler.engine.transfer.metadata_recovery import ArtifactReader, stored_bytes_reader
 from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
-from reconciler.errors import Conflict, Denied, Refused
+from reconciler.errors import Conflict, Denied, OutOfScope, Refused
 from reconciler.model import UPLOAD, DesiredState, Digest, Grant, IdentifiedUnit, StoredUnit, Unit
 from reconciler.plan import REFUSE, ChangeLine, DesiredGroup, GroupMember, difference
 from reconciler.plugin import ContentType
@@ -145,10 +145,10 @@ class Admission:
 
 
 def check_grant(grant: Grant, groups: Iterable[str]) -> None:
-    """Raise Denied for a name that the client may not change."""
+    """Raise OutOfScope for a name that the client may not change."""
     for group in groups:
         if not grant.covers(group):
-            raise Denied(
+            raise OutOfScope(
                 f"`{group}` is none of the projects of `{grant.principal}`",
                 hint=f"its `projects`: {', '.join(grant.projects)}",
             )

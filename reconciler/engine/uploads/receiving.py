@@ -54,6 +54,7 @@ from reconciler.model import (
     Unit,
     pluralize,
 )
+from reconciler.plan import REMOVE
 from reconciler.plugin import Answer, Publisher, Received, ReceivedRequest, UploadedFile
 from reconciler.retrying import RetryPolicy
 
@@ -109,6 +110,7 @@ class UploadResult:
         shown: Paths of the publications that show it.
         delayed: Publications that do not show it yet, and why.
         answer: The publisher's own answer to its client.
+        removes: Nothing came in, only out.
     """
 
     version: int
@@ -117,6 +119,7 @@ class UploadResult:
     shown: tuple[str, ...] = ()
     delayed: tuple[str, ...] = ()
     answer: Answer | None = None
+    removes: bool = False
 
 
 class Uploads:
@@ -301,7 +304,8 @@ class Uploads:
             changes = change(target, conduit)
         finally:
             conduit.close()
-        changed = [(group.name, line.key) for group in changes.groups for line in group.lines]
+        lines = [(group.name, line) for group in changes.groups for line in group.lines]
+        changed = [(name, line.key) for name, line in lines]
         number = target.actual.number
         if changed or scratchpads.written:
             number = commit(
@@ -318,6 +322,7 @@ class Uploads:
             tuple(key for _, key in changed),
             tuple(f"{group}/{key}" if named else key for group, key in changed),
             answer=changes.answer,
+            removes=bool(lines) and all(line.op == REMOVE for _, line in lines),
         )
 
     def _target(self, name: str, actual: ActualState) -> UploadTarget:

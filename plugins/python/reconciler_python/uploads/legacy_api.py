@@ -13,18 +13,12 @@ import msgspec
 
 from reconciler.plugin import (
     Answer,
-    Conflict,
-    Denied,
-    DigestMismatch,
     Endpoint,
-    Gone,
     GroupedUnit,
-    Malformed,
     ReceiveConduit,
     Received,
     ReceivedRequest,
     ReconcilerError,
-    Temporary,
 )
 from reconciler_python.uploads.form import check_request
 from reconciler_python.uploads.refusals import FileExists, UploadRefused
@@ -34,14 +28,6 @@ __all__ = ["ENDPOINTS", "error_answer", "is_legacy", "received"]
 # With and without the slash: clients follow no redirect.
 ENDPOINTS: Final = (Endpoint("POST", "legacy/", form=True), Endpoint("POST", "legacy", form=True))
 _FILE_FIELD: Final = "content"
-_CODES: Final[tuple[tuple[type[ReconcilerError], str], ...]] = (
-    (Denied, "denied-by-filter"),
-    (DigestMismatch, "digest-mismatch"),
-    (Malformed, "invalid-form"),
-    (Gone, "not-found"),
-    (Conflict, "conflict"),
-    (Temporary, "try-again"),
-)
 
 
 class _Problem(msgspec.Struct, omit_defaults=True):
@@ -74,17 +60,10 @@ def received(conduit: ReceiveConduit, request: ReceivedRequest) -> Received:
 
 def error_answer(request: ReceivedRequest, status: int, error: ReconcilerError) -> Answer:
     """Return what a client is told of an error."""
-    code = _code(error)
     if isinstance(error, UploadRefused | FileExists):
         status = error.status
     if "json" in request.headers.get("accept", ""):
-        problem = _Problem(status, error.message, error.hint or error.message, code)
+        problem = _Problem(status, error.message, error.hint or error.message, error.code)
         return Answer(status, msgspec.json.encode(problem), "application/problem+json")
     hint = f"\nhint: {error.hint}" if error.hint else ""
-    return Answer(status, f"{error.message} [{code}]{hint}\n".encode())
-
-
-def _code(error: ReconcilerError) -> str:
-    if isinstance(error, UploadRefused | FileExists):
-        return error.code
-    return next((code for kind, code in _CODES if isinstance(error, kind)), "refused")
+    return Answer(status, f"{error.message} [{error.code}]{hint}\n".encode())
