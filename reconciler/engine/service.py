@@ -6,15 +6,14 @@ import asyncio
 import hashlib
 import logging
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from reconciler.database import ArtifactOrigin, Database, Writer
+from reconciler.database import Database, Writer
 from reconciler.engine.access.authentication import authenticate
 from reconciler.engine.planning.recorded_rules import ReadRecorded
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
@@ -24,17 +23,14 @@ from reconciler.engine.run.fingerprints import SecretFingerprints
 from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience
 from reconciler.engine.session.disabled_plugins import unusable_error
 from reconciler.engine.session.home import Home
-from reconciler.engine.session.session import Session, WritingSession
-from reconciler.engine.sources.source_urls import SourceUrls
-from reconciler.engine.transfer.artifact_fetcher import may_have_run_out
+from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.uploads.plugin_results import check_answer
 from reconciler.engine.uploads.receiving import UploadResult, Uploads
-from reconciler.errors import Gone, ReconcilerError, Refused, StateFault, UsageFault
+from reconciler.engine.upstream.relayed_files import Recorded, RelayedFiles, Wanted
+from reconciler.errors import Gone, ReconcilerError, UsageFault
 from reconciler.model import (
-    ActualResource,
-    ActualState,
     DesiredState,
     Digest,
     Grant,
@@ -42,41 +38,12 @@ from reconciler.model import (
     Publication,
     RecordedState,
     Ref,
-    Remote,
 )
 from reconciler.plugin import Answer, ReceivedRequest, UploadedFile
 from reconciler.plugin.endpoints import Matched, matched_endpoints
 from reconciler.plugin.registry import Registry
-from reconciler.remote import Fetcher, open_fetcher, relay
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """The record of the last apply, as of one generation of the database."""
-
-    generation: Hashable
-    actual: ActualState
-    state: RecordedState
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRemote:
-    """A connection to a remote, with the declaration and the secrets that it was opened with."""
-
-    remote: Remote
-    fingerprints: Mapping[str, str]
-    fetcher: Fetcher
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSources:
-    """Sources that can be asked again where files are, and the resources they were opened with."""
-
-    resources: Mapping[Ref, ActualResource]
-    remotes: Remotes
-    urls: SourceUrls
 
 
 class Service:
@@ -111,10 +78,9 @@ class Service:
         self._opening = threading.Lock()
         self._database: Database | None = None
         self._cached: Recorded | None = None
-        self._remotes: dict[str, OpenRemote] = {}
-        self._replaced: list[Fetcher] = []
-        self._sources: OpenSources | None = None
-        self._outdated: list[Remotes] = []
+        self._files = RelayedFiles(
+            home, registry, recorded=self._read, writer=self._writer, clock=clock
+        )
 
     def authenticate(self, publication: str, authorization: str | None) -> Grant | None:
         """Return what an `Authorization` header lets an uploader do, or None. Thread-safe.
@@ -214,7 +180,7 @@ class Service:
 
     def can_fetch(self, publication: str, digest: Digest) -> bool:
         """Return True if a source of the publication's repository has these bytes. Thread-safe."""
-        return bool(self._origins_of(publication, digest))
+        return self._files.can_fetch(publication, digest)
 
     async def fetch(
         self,
@@ -224,143 +190,12 @@ class Service:
         *,
         announce: Callable[[int | None], None] = lambda length: None,
     ) -> AsyncIterator[bytes]:
-        """Yield the bytes in blocks while storing them; `size` and `announce` as for `serve`.
-
-        The last block comes once the digest was right.
-
-        Remotes are asked one after the other until one begins to answer. Rule: only remotes that
-        are sources of the repository that the publication shows; what another repository's remote
-        has is no permission to use its credentials. Raises the last remote's error, and StateFault
-        if none of them has the bytes.
-        """
-        failure: ReconcilerError = StateFault(
-            f"{digest.short} is not in the store, and no remote of publication `{publication}` has"
-            " it"
-        )
-        for remote, origin in await asyncio.to_thread(self._origins_of, publication, digest):
-            begun, count = False, 0
-            try:
-                async with aclosing(
-                    self._relayed(remote, origin, digest, size=size, announce=announce)
-                ) as blocks:
-                    async for block in blocks:
-                        begun = True
-                        count += len(block)
-                        yield block
-            except ReconcilerError as error:
-                if begun:
-                    raise
-                failure = error
-                continue
-            if size not in (None, count):
-                logger.warning(
-                    "%s has %d bytes instead of the %d that were declared for it",
-                    digest.short,
-                    count,
-                    size,
-                )
-            await asyncio.to_thread(self._stored, digest, count)
-            return
-        raise failure
-
-    async def _relayed(
-        self,
-        remote: Remote,
-        origin: ArtifactOrigin,
-        digest: Digest,
-        *,
-        size: int | None,
-        announce: Callable[[int | None], None],
-    ) -> AsyncGenerator[bytes, None]:
-        """Yield bytes from their recorded URL, else from where the page names them now.
-
-        The page is read again where no whole URL is recorded, and where that has run out.
-        """
-        failure: ReconcilerError | None = None
-        if not origin.needs_page:
-            try:
-                async with aclosing(
-                    self._relay(remote, origin.url, digest, size=size, announce=announce)
-                ) as blocks:
-                    async for block in blocks:
-                        yield block
-                return
-            except (Gone, Refused) as error:  # raised on opening, before any block
-                if not may_have_run_out(error):
-                    raise
-                failure = error
-        url = await self._url_now(remote, origin, digest, failure=failure)
+        """Yield the bytes in blocks while storing them, as `serve` wants it."""
         async with aclosing(
-            self._relay(remote, url, digest, size=size, announce=announce)
+            self._files.fetch(publication, Wanted(digest, size, announce))
         ) as blocks:
             async for block in blocks:
                 yield block
-
-    async def _url_now(
-        self,
-        remote: Remote,
-        origin: ArtifactOrigin,
-        digest: Digest,
-        *,
-        failure: ReconcilerError | None,
-    ) -> str:
-        """Return where the page names a file now. Raises `failure`, if any, where that is no news.
-
-        Raises Gone where the page names the file no more, and what the page's reading raised.
-        """
-        try:
-            urls = await asyncio.to_thread(self._urls_now)
-            url = await urls.of_recorded(digest, remote.meta.name)
-        except ReconcilerError as error:
-            raise failure or error from None
-        if url is not None and (failure is None or url != origin.url):
-            return url
-        raise failure or Gone(
-            f"remote `{remote.meta.name}` names {digest.short} no more",
-            hint="its URL holds a query, which is not stored: the page has to name it",
-        )
-
-    def _relay(
-        self,
-        remote: Remote,
-        url: str,
-        digest: Digest,
-        *,
-        size: int | None,
-        announce: Callable[[int | None], None],
-    ) -> AsyncGenerator[bytes, None]:
-        return relay(
-            self._fetcher(remote),
-            self._home.store(),
-            url,
-            expected=digest,
-            limit=max(size or 0, remote.max_size),
-            announce=announce,
-        )
-
-    def _urls_now(self) -> SourceUrls:
-        """Return what asks sources again; another one once resources were recorded anew."""
-        desired = self.desired()
-        resources = self._cached.actual.resources if self._cached is not None else {}
-        if self._sources is None or self._sources.resources != resources:
-            if self._sources is not None:
-                self._outdated.append(self._sources.remotes)
-            remotes = Remotes(self._registry, self._home.caches())
-            urls = SourceUrls(self._reading_session(remotes), desired)
-            self._sources = OpenSources(resources, remotes, urls)
-        return self._sources.urls
-
-    def _reading_session(self, remotes: Remotes) -> Session:
-        return Session(
-            reader=self._writer(),
-            store=self._home.store(),
-            registry=self._registry,
-            remotes=remotes,
-            workdirs=self._home.workdirs(),
-            measurements=Measurements(),
-            clock=self._clock,
-            now=self._clock(),
-        )
 
     def record_damage(self, digest: Digest, problem: str) -> None:
         """Set damaged bytes aside and record that they are missing, if they should be there.
@@ -380,14 +215,7 @@ class Service:
 
     async def close(self) -> None:
         """Close connections and database. May be called any number of times."""
-        for fetcher in (*self._replaced, *(opened.fetcher for opened in self._remotes.values())):
-            await fetcher.close()
-        self._replaced.clear()
-        self._remotes.clear()
-        for remotes in (*self._outdated, *([self._sources.remotes] if self._sources else [])):
-            await remotes.close()
-        self._outdated.clear()
-        self._sources = None
+        await self._files.close()
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -439,38 +267,6 @@ class Service:
         )
         state = self._read_recorded(writer.actual_state(), registry, self._overrides)
         return Uploads(session, state.desired, state.faults, folder=self._home.arriving_folder)
-
-    def _origins_of(self, publication: str, digest: Digest) -> list[tuple[Remote, ArtifactOrigin]]:
-        desired = self.desired()
-        shown = desired.publications.get(publication)
-        allowed = desired.remotes_of(shown.repository) if shown is not None else set()
-        return [
-            (desired.remotes[origin.remote], origin)
-            for origin in self._writer().artifact_origins(digest)
-            if origin.remote in allowed and origin.remote in desired.remotes
-        ]
-
-    def _fetcher(self, remote: Remote) -> Fetcher:
-        """Return the connection to a remote, opened anew once it or its secrets were recorded anew.
-
-        Downloads that use the earlier connection may finish with it.
-        """
-        name, known = remote.meta.name, self._cached
-        recorded = known.actual.resources.get(remote.meta.ref) if known is not None else None
-        fingerprints = recorded.secrets if recorded is not None else {}
-        opened = self._remotes.get(name)
-        if opened is None or (opened.remote, opened.fingerprints) != (remote, fingerprints):
-            if opened is not None:
-                self._replaced.append(opened.fetcher)
-            remotes = Remotes(self._registry, self._home.caches())
-            fetcher = open_fetcher(remote, remotes.url(remote))
-            opened = self._remotes[name] = OpenRemote(remote, fingerprints, fetcher)
-        return opened.fetcher
-
-    def _stored(self, digest: Digest, size: int) -> None:
-        """Record that bytes are stored, after they are durable."""
-        self._home.store().sync()
-        self._writer().artifact_stored(digest, size)
 
 
 def _error_answer(slot: WorkerSlot, call: str, tell: Callable[[], Any]) -> Answer | None:

@@ -9,7 +9,8 @@ from typing import Protocol
 from reconciler.errors import DigestMismatch, Malformed
 from reconciler.model import Digest
 from reconciler.remote.body_blocks import SMALL, blocks
-from reconciler.remote.fetcher import Fetcher, StreamedResponse, Trust
+from reconciler.remote.fetcher import Fetcher, StreamedResponse
+from reconciler.remote.resumption import ResumedStream
 from reconciler.remote.retries import read_body
 from reconciler.remote.urls import display_url
 from reconciler.retrying import RetryPolicy
@@ -57,8 +58,8 @@ async def download(
     """Download `url` into `store`; return the number of bytes.
 
     limit: bytes that are read at most; the digest alone says which ones are right. retry: for a
-    body that breaks off or has another digest; opening is the fetcher's to retry. progress: bytes
-    since its last call, negative when a try is discarded.
+    body that breaks off, and cannot go on where it ended, or has another digest; opening is the
+    fetcher's to retry. progress: bytes since its last call, negative when a try is discarded.
 
     Raises DigestMismatch, Malformed for a body larger than `limit`, and what the fetcher raises.
     Nothing of a failed try is left in the store.
@@ -70,7 +71,7 @@ async def download(
             return await _receive(response, store, expected, counter=counter)
 
     try:
-        return await read_body(retry, lambda: fetcher.stream(url, trust=Trust.DIGEST), read)
+        return await read_body(retry, lambda: ResumedStream(fetcher, url), read)
     except DigestMismatch as error:
         raise with_url(error, url) from None
 

@@ -8,7 +8,8 @@ from reconciler.errors import DigestMismatch
 from reconciler.model import Digest
 from reconciler.remote.body_blocks import blocks
 from reconciler.remote.download import ArtifactStore, BodyCounter, with_url
-from reconciler.remote.fetcher import Fetcher, Trust
+from reconciler.remote.fetcher import Fetcher
+from reconciler.remote.resumption import ResumedStream
 from reconciler.threads import in_thread
 
 
@@ -28,14 +29,15 @@ async def relay(
 
     The last block is given out only after the digest of all of them was right and the store has
     them; so no client ever holds a whole body of wrong bytes, and a body of one block is right or
-    not given at all. Holds two blocks at the most. Nothing is retried.
+    not given at all. Holds two blocks at the most. A body that breaks off goes on
+    where it ended, where the server can do that; nothing else is retried.
 
     Raises DigestMismatch, Malformed for a body beyond `limit`, and what the fetcher raises, also in
     its middle; nothing of it stays in the store then, nor when the caller stops early (`aclose`,
     as `contextlib.aclosing` does it).
     """
     counter = BodyCounter(url, limit, lambda count: None)
-    async with fetcher.stream(url, trust=Trust.DIGEST) as response:
+    async with ResumedStream(fetcher, url) as response:
         if response.length is not None:
             counter.check(response.length)
         announce(response.length)

@@ -12,6 +12,7 @@ ROOMS = (
     "transfer",
     "session",
     "sources",
+    "upstream",
     "plugin_lifecycle",
     "publishing",
     "planning",
@@ -84,6 +85,10 @@ def test_integrity_imports_publishing_and_what_is_below_it() -> None:
 
 def test_sources_know_neither_publications_nor_plans_nor_uploads() -> None:
     assert upward("sources") == []
+
+
+def test_upstream_knows_sources_and_neither_publications_nor_plans() -> None:
+    assert upward("upstream") == []
 
 
 def test_plugin_lifecycle_knows_neither_publications_nor_plans() -> None:

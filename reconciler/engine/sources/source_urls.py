@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
@@ -20,7 +21,7 @@ from reconciler.engine.sources.repository_resolution import OtherRepositories, R
 from reconciler.engine.sources.resolution import make_resolver
 from reconciler.engine.sources.source_responses import SourceResponse
 from reconciler.errors import PluginFault, ReconcilerError
-from reconciler.model import DesiredState, Digest, artifact_digest
+from reconciler.model import DesiredState, Digest, SourceKind, artifact_digest
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,27 @@ class SourceUrls:
                 if url is not None:
                     return url
         return None
+
+    async def of_others(
+        self, digest: Digest, remotes: Collection[str]
+    ) -> AsyncGenerator[tuple[str, str], None]:
+        """Yield (remote, URL) of sources among `remotes` that offer the file, in their order.
+
+        The pages of the groups that hold it are read. What cannot be read offers nothing.
+        """
+        asked: set[tuple[str, str, str]] = set()
+        for use in await asyncio.to_thread(self._session.reader.artifact_uses, [digest]):
+            repository = self._desired.repositories.get(use.repository)
+            for source in repository.sources if repository is not None else ():
+                place = (use.repository, source.id, use.group)
+                if source.kind is not SourceKind.REMOTE or source.name not in remotes:
+                    continue
+                if place in asked:
+                    continue
+                asked.add(place)
+                with suppress(ReconcilerError):
+                    if url := await self.of_group(*place, digest=digest, path=use.path):
+                        yield source.name, url
 
     async def _read(self, repository: str, source_id: str, group: str) -> GroupUrls:
         logger.info("%s: reading `%s` again for the URLs of its files", source_id, group)

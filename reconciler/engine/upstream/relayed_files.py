@@ -1,0 +1,282 @@
+"""Relayed files: bytes left upstream, to a client and into the store in one pass."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+
+from reconciler.database import Writer
+from reconciler.engine.session.home import Home
+from reconciler.engine.session.session import Session
+from reconciler.engine.sources.source_urls import SourceUrls
+from reconciler.engine.transfer.measurements import Measurements
+from reconciler.engine.transfer.remotes import Remotes
+from reconciler.engine.upstream.file_places import FilePlace, FilePlaces
+from reconciler.errors import ReconcilerError, StateFault, Temporary
+from reconciler.model import (
+    ActualResource,
+    ActualState,
+    Digest,
+    RecordedState,
+    Ref,
+    Remote,
+)
+from reconciler.plugin.registry import Registry
+from reconciler.remote import Fetcher, open_fetcher, relay
+
+logger = logging.getLogger(__name__)
+
+AVOIDED = 60.0  # seconds for which a remote that failed is asked after the others
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The record of the last apply, as of one generation of the database."""
+
+    generation: Hashable
+    actual: ActualState
+    state: RecordedState
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRemote:
+    """A connection to a remote, with the declaration and the secrets that it was opened with."""
+
+    remote: Remote
+    fingerprints: Mapping[str, str]
+    fetcher: Fetcher
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSources:
+    """Sources that can be asked again where files are, and the resources they were opened with."""
+
+    resources: Mapping[Ref, ActualResource]
+    remotes: Remotes
+    urls: SourceUrls
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file that a client asks for. `size`, `announce`: as for `serve`."""
+
+    digest: Digest
+    size: int | None
+    announce: Callable[[int | None], None]
+
+
+class RelayedFiles:
+    """Asks remotes for files while clients wait. Coroutines belong to one event loop.
+
+    A remote that failed is asked after the others for a while: a client that comes back because its
+    response broke off gets another source's bytes. `recorded`, `writer`: the record of the last
+    apply and the database, as of now.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        registry: Registry,
+        *,
+        recorded: Callable[[], Recorded],
+        writer: Callable[[], Writer],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._home = home
+        self._registry = registry
+        self._recorded = recorded
+        self._writer = writer
+        self._clock = clock
+        self._remotes: dict[str, OpenRemote] = {}
+        self._replaced: list[Fetcher] = []
+        self._sources: OpenSources | None = None
+        self._outdated: list[Remotes] = []
+        self._failures = RecentFailures()
+
+    def can_fetch(self, publication: str, digest: Digest) -> bool:
+        """Return True if a source of the publication's repository has these bytes. Thread-safe."""
+        return bool(self._places(publication).recorded([digest]))
+
+    async def fetch(self, publication: str, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes in blocks while storing them. The last one comes once all were right.
+
+        Remotes are asked one after the other until one begins to answer; what comes after a block
+        that was given out comes from the same URL, or not at all. Raises an error of a remote that
+        may have the bytes later, else of the first one; StateFault if no remote is known.
+        """
+        places = await asyncio.to_thread(self._places, publication)
+        failures: list[ReconcilerError] = []
+        async for remote, blocks in self._attempts(places, wanted):
+            begun = False
+            count = 0
+            try:
+                async with aclosing(blocks):
+                    async for block in blocks:
+                        begun = True
+                        count += len(block)
+                        yield block
+            except ReconcilerError as error:
+                self._failures.add(remote, wanted.digest, error)
+                if begun:
+                    raise
+                failures.append(error)
+                continue
+            _check_size(wanted, count)
+            await asyncio.to_thread(self._stored, wanted.digest, count)
+            return
+        raise (
+            failures[0]
+            if failures
+            else StateFault(
+                f"{wanted.digest.short} is not in the store, and no remote of publication"
+                f" `{publication}` has it"
+            )
+        )
+
+    async def close(self) -> None:
+        """Close connections. May be called any number of times."""
+        for fetcher in (*self._replaced, *(opened.fetcher for opened in self._remotes.values())):
+            await fetcher.close()
+        self._replaced.clear()
+        self._remotes.clear()
+        for remotes in (*self._outdated, *([self._sources.remotes] if self._sources else [])):
+            await remotes.close()
+        self._outdated.clear()
+        self._sources = None
+
+    async def _attempts(
+        self, places: FilePlaces, wanted: Wanted
+    ) -> AsyncGenerator[tuple[Remote, AsyncGenerator[bytes, None]], None]:
+        """Yield a stream of each remote that may have the file: those that failed just now last."""
+        digest = wanted.digest
+        recorded = (await asyncio.to_thread(places.recorded, [digest])).get(digest, [])
+        failed = [place for place in recorded if self._failures.is_recent(place.remote, digest)]
+        for place in recorded:
+            if place not in failed:
+                yield place.remote, self._relayed(places, place, wanted)
+        asked = {place.remote.meta.name for place in recorded}
+        async with aclosing(places.of_other_sources(digest, asked)) as others:
+            async for remote, url in others:
+                yield remote, self._relay(remote, url, wanted)
+        for place in failed:
+            yield place.remote, self._relayed(places, place, wanted)
+
+    async def _relayed(
+        self, places: FilePlaces, place: FilePlace, wanted: Wanted
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield bytes from their recorded URL, else from where the page names them now."""
+        async with aclosing(places.urls_of(place, wanted.digest)) as attempts:
+            async for attempt in attempts:
+                begun = False
+                try:
+                    async with aclosing(self._relay(place.remote, attempt.url, wanted)) as blocks:
+                        async for block in blocks:
+                            begun = True
+                            yield block
+                    return
+                except ReconcilerError as error:
+                    if begun:
+                        raise
+                    attempt.failed(error)
+
+    def _relay(self, remote: Remote, url: str, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+        return relay(
+            self._fetcher(remote),
+            self._home.store(),
+            url,
+            expected=wanted.digest,
+            limit=max(wanted.size or 0, remote.max_size),
+            announce=wanted.announce,
+        )
+
+    def _places(self, publication: str) -> FilePlaces:
+        desired = self._recorded().state.desired
+        shown = desired.publications.get(publication)
+        repository = shown.repository if shown is not None else ""
+        return FilePlaces(self._writer(), desired, repository=repository, urls=self._urls_now)
+
+    def _urls_now(self) -> SourceUrls:
+        """Return what asks sources again; another one once resources were recorded anew."""
+        recorded = self._recorded()
+        resources = recorded.actual.resources
+        if self._sources is None or self._sources.resources != resources:
+            if self._sources is not None:
+                self._outdated.append(self._sources.remotes)
+            remotes = Remotes(self._registry, self._home.caches())
+            urls = SourceUrls(self._reading_session(remotes), recorded.state.desired)
+            self._sources = OpenSources(resources, remotes, urls)
+        return self._sources.urls
+
+    def _reading_session(self, remotes: Remotes) -> Session:
+        return Session(
+            reader=self._writer(),
+            store=self._home.store(),
+            registry=self._registry,
+            remotes=remotes,
+            workdirs=self._home.workdirs(),
+            measurements=Measurements(),
+            clock=self._clock,
+            now=self._clock(),
+        )
+
+    def _fetcher(self, remote: Remote) -> Fetcher:
+        """Return the connection to a remote, opened anew once it or its secrets were recorded anew.
+
+        Downloads that use the earlier connection may finish with it.
+        """
+        name = remote.meta.name
+        resource = self._recorded().actual.resources.get(remote.meta.ref)
+        fingerprints = resource.secrets if resource is not None else {}
+        opened = self._remotes.get(name)
+        if opened is None or (opened.remote, opened.fingerprints) != (remote, fingerprints):
+            if opened is not None:
+                self._replaced.append(opened.fetcher)
+            remotes = Remotes(self._registry, self._home.caches())
+            fetcher = open_fetcher(remote, remotes.url(remote))
+            opened = self._remotes[name] = OpenRemote(remote, fingerprints, fetcher)
+        return opened.fetcher
+
+    def _stored(self, digest: Digest, size: int) -> None:
+        """Record that bytes are stored, after they are durable."""
+        self._home.store().sync()
+        self._writer().artifact_stored(digest, size)
+
+
+class RecentFailures:
+    """Remotes that failed a moment ago: one that could not be reached, for whatever it has."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._failed: dict[tuple[str, Digest | None], float] = {}
+
+    def add(self, remote: Remote, digest: Digest, error: ReconcilerError) -> None:
+        """Note a failure."""
+        now = self._clock()
+        self._failed = {key: at for key, at in self._failed.items() if at > now - AVOIDED}
+        self._failed[remote.meta.name, None if isinstance(error, Temporary) else digest] = now
+
+    def is_recent(self, remote: Remote, digest: Digest) -> bool:
+        """Return True for a remote that is asked after the others."""
+        name, since = remote.meta.name, self._clock() - AVOIDED
+        return any(self._failed.get((name, key), since) > since for key in (None, digest))
+
+
+def _check_size(wanted: Wanted, count: int) -> None:
+    if wanted.size not in (None, count):
+        logger.warning(
+            "%s has %d bytes instead of the %d that were declared for it",
+            wanted.digest.short,
+            count,
+            wanted.size,
+        )
+
+
+def _of_all(failures: Sequence[ReconcilerError]) -> ReconcilerError | None:
+    """Return the error to tell of: one after which it is worth to come back, else the first."""
+    temporary = (error for error in failures if isinstance(error, Temporary))
+    return next(temporary, failures[0] if failures else None)
