@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.model import stored_unit
 from tests.support.clients import ended, pip_installs, program, run, served, uv_installs
-from tests.support.mirror import Mirror, call
+from tests.support.mirror import Mirror, call, publication, remote, repository
 from tests.support.source import ROOT
 from tests.support.wheels import Built, build_sdist, build_wheel
 
+ATTESTED = ROOT / "tests/python/attested_files"
+SIGNED = "gitlab_oidc_project-0.0.3.tar.gz"
 TOKEN = "t0ken-of-the-own-index"
 
 
@@ -46,11 +49,37 @@ def test_r8_twine_and_uv_publish_and_pip_installs_at_once(tmp_path: Path) -> Non
         code, told = ended([*uv[:-1], "another", *changed], tmp_path)
         assert code != 0
         assert "401 Unauthorized" in told
-    mirror.applied()
+        mirror.declare(text.replace("  path: own\n", f"  path: own\n  baseUrl: {url}own/\n"))
+        mirror.applied()
+        assert not mirror.pending(), "an apply leaves uploads alone"
+        run([*uv, ATTESTED / SIGNED, ATTESTED / f"{SIGNED}.publish.attestation"], tmp_path)
+        assert provenance_of(copied(tmp_path / "copy", index)) == provenance_of(mirror)
     home = ["--home", str(mirror.home.root)]
-    assert not mirror.pending(), "an apply leaves uploads alone"
     history = call(["history", "repository/own", "-o", "json", *home]).document
-    assert [(each["number"], each["added"]) for each in history] == [(2, 1), (1, 1)]
+    assert [(each["number"], each["added"]) for each in history] == [(3, 1), (2, 1), (1, 1)]
+
+
+def copied(folder: Path, index: str) -> Mirror:
+    """Another installation, which mirrors what is attested."""
+    attested = "name: up, include: [gitlab-oidc-project], filter: {attestations: required}"
+    copy = Mirror(folder, remote(index), repository("own", sources=[attested]), publication("own"))
+    copy.applied()
+    return copy
+
+
+def provenance_of(mirror: Mirror) -> str:
+    """The digest of the provenance object that is held of the signed file."""
+    with mirror.home.database() as database:
+        reader = database.reader()
+        state = reader.actual_state().repositories["own"]
+        rows = reader.find_units(state.id, state.number, SIGNED)
+    [digest] = [
+        artifact.sha256
+        for row in rows
+        for artifact in stored_unit(row.body).artifacts
+        if artifact.path == f"{SIGNED}.provenance"
+    ]
+    return digest
 
 
 def test_r7_pip_and_uv_read_a_private_index_with_their_credentials_only(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ Comes in: option models, and facts in a unit's metadata. Goes out: reasons to ke
 never know: how facts are fetched (`selecting.evidence_facts`).
 
     licences ......... `licenses`: expressions (spdx), classifiers (licence_classifiers)
-    attestations ..... `attestations`: publishers, and who signed (provenance)
+    attestations ..... `attestations`: publishers, and who signed (provenance, signers)
     advisories ....... `osv`: records (osv_records) of a dump (osv_dump, osv_files)
 """
 

@@ -26,7 +26,7 @@ be the same because something else keeps the unit out.
 """
 
 EXTRA: Final = "package-reconciler[attestations]"
-_LIBRARY: Final = "pypi_attestations"
+LIBRARY: Final = "pypi_attestations"
 _REQUIRED: Final = "required"
 
 # What identifies a publisher of each kind, first, and what narrows it further; names as provenance
@@ -140,7 +140,7 @@ class AttestationRules(Options):
 
     @model_validator(mode="after")
     def _verifiable(self) -> Self:
-        if self.verify and find_spec(_LIBRARY) is None:
+        if self.verify and find_spec(LIBRARY) is None:
             raise OptionFault(
                 "signatures cannot be checked: `pypi-attestations` is not installed",
                 hint=f"install `{EXTRA}`, or leave out `verify`",

@@ -43,7 +43,9 @@ class _Material(msgspec.Struct):
     transparency_entries: list[msgspec.Raw]
 
 
-class _Attestation(msgspec.Struct):
+class Attestation(msgspec.Struct):
+    """One attestation, as far as it is read here."""
+
     version: Literal[1]
     verification_material: _Material
     envelope: _Envelope
@@ -61,15 +63,18 @@ class _Provenance(msgspec.Struct):
 
 class _Subject(msgspec.Struct):
     digest: dict[str, str]
+    name: str = ""
 
 
-class _Statement(msgspec.Struct, rename={"type": "_type", "predicate_type": "predicateType"}):
+class Statement(msgspec.Struct, rename={"type": "_type", "predicate_type": "predicateType"}):
+    """The signed text: a predicate about files."""
+
     type: Literal["https://in-toto.io/Statement/v1"]
     predicate_type: str
     subject: list[_Subject]
 
 
-class _Wrong(ValueError):
+class InvalidProvenance(ValueError):
     """Raised for JSON that violates PEP 740."""
 
 
@@ -86,27 +91,27 @@ def provenance_facts(body: bytes, filename: str, sha256: str, *, verify: bool) -
                 _publisher(bundle, filename, sha256, verify=verify) for bundle in _bundles(body)
             ]
         }
-    except (msgspec.MsgspecError, UnicodeDecodeError, _Wrong) as error:
-        return {"problem": _line(error)}
+    except (msgspec.MsgspecError, UnicodeDecodeError, InvalidProvenance) as error:
+        return {"problem": error_line(error)}
     except RecursionError:
         return {"problem": "it is nested too deeply"}
 
 
 def _bundles(body: bytes) -> list[_Bundle]:
     if len(body) > LARGEST:
-        raise _Wrong(f"it has more than {LARGEST:,} bytes")
+        raise InvalidProvenance(f"it has more than {LARGEST:,} bytes")
     bundles = msgspec.json.decode(body, type=_Provenance).attestation_bundles
     if not bundles or not all(bundle.attestations for bundle in bundles):
-        raise _Wrong("it holds no attestation, or a publisher without one")
+        raise InvalidProvenance("it holds no attestation, or a publisher without one")
     if sum(len(bundle.attestations) for bundle in bundles) > _MOST:
-        raise _Wrong(f"it holds more than {_MOST} attestations")
+        raise InvalidProvenance(f"it holds more than {_MOST} attestations")
     return bundles
 
 
 def _publisher(bundle: _Bundle, filename: str, sha256: str, *, verify: bool) -> dict[str, Any]:
     publisher = msgspec.json.decode(bundle.publisher, type=_Publisher)
     for raw in bundle.attestations:
-        _check_subject(msgspec.json.decode(raw, type=_Attestation), sha256)
+        _check_subject(msgspec.json.decode(raw, type=Attestation), sha256)
     facts: dict[str, Any] = msgspec.to_builtins(publisher)
     workflow = facts.pop("workflow_filepath", None)
     if workflow is not None:
@@ -117,17 +122,23 @@ def _publisher(bundle: _Bundle, filename: str, sha256: str, *, verify: bool) -> 
     return facts
 
 
-def _check_subject(attestation: _Attestation, sha256: str) -> None:
+def _check_subject(attestation: Attestation, sha256: str) -> None:
+    if [subject.digest.get("sha256") for subject in statement_of(attestation).subject] != [sha256]:
+        raise InvalidProvenance("it is about another file")
+
+
+def statement_of(attestation: Attestation) -> Statement:
+    """Return what is signed, unverified.
+
+    Raises InvalidProvenance or MsgspecError where that cannot be read.
+    """
     try:
-        statement = msgspec.json.decode(
-            base64.b64decode(attestation.envelope.statement, validate=True), type=_Statement
-        )
+        body = base64.b64decode(attestation.envelope.statement, validate=True)
+        return msgspec.json.decode(body, type=Statement)
     except msgspec.MsgspecError:
         raise
     except ValueError:  # binascii.Error, or characters that are not ASCII
-        raise _Wrong("its statement is no base64") from None
-    if [subject.digest.get("sha256") for subject in statement.subject] != [sha256]:
-        raise _Wrong("it is about another file")
+        raise InvalidProvenance("its statement is no base64") from None
 
 
 def _unverified(bundle: _Bundle, filename: str, sha256: str) -> str | None:
@@ -135,11 +146,8 @@ def _unverified(bundle: _Bundle, filename: str, sha256: str) -> str | None:
 
     No network: the trust root comes with the library.
     """
-    logging.getLogger("sigstore").setLevel(
-        logging.ERROR
-    )  # it warns that it is offline, each time, which is what is asked of it
     try:
-        library: Any = import_module("pypi_attestations")
+        library = verifying_library()
         read = library.AttestationBundle.model_validate_json(
             b'{"publisher":%b,"attestations":[]}' % bytes(bundle.publisher)
         )
@@ -151,11 +159,19 @@ def _unverified(bundle: _Bundle, filename: str, sha256: str) -> str | None:
     except Exception as error:
         # Cryptography, ASN.1 and X.509 over foreign bytes, each with its own errors; or a broken
         # installation.
-        return _line(error)
+        return error_line(error)
     return None
 
 
-def _line(error: Exception) -> str:
+def verifying_library() -> Any:
+    """Import and return the library that verifies. Raises ImportError where it is missing."""
+    logging.getLogger("sigstore").setLevel(
+        logging.ERROR
+    )  # it warns that it is offline, each time, which is what is asked of it
+    return import_module("pypi_attestations")
+
+
+def error_line(error: Exception) -> str:
     """Return the first line of an error, for one line of a plan."""
     first = next(iter(str(error).splitlines()), "") or type(error).__name__
     return sanitize(first.removeprefix("Verification failed: "), 200)

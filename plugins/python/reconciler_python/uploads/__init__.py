@@ -9,6 +9,7 @@ wheels .......... whether a wheel is whole: its members, its metadata
 sdists .......... the same of a source distribution
 core_metadata ... whether metadata follows its specification and is about this file
 uploaded_files .. all steps together: a file -> its unit
+attestations .... what signs a file, and says where it was built -> its provenance object
 legacy_api ...... the endpoint of twine and its like: requests and answers
 """
 
