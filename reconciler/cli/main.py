@@ -23,6 +23,7 @@ from reconciler.cli import (
     explain,
     get,
     history,
+    init,
     output,
     plan,
     plugins,
@@ -44,6 +45,7 @@ from reconciler.errors import ManifestFaults, ReconcilerError
 GARBAGE = (100_000, 50, 100)
 
 VERBS = (
+    init,
     validate,
     plan,
     apply,

@@ -9,7 +9,8 @@ A file passes through `files` (bytes), `document` (values by `scalars`, and thei
 `resources` (one document: the model of its kind in `kinds`, the plugin's model by `plugin_options`,
 faults by `validation` and `validation_messages`), `references` (documents against each other,
 `promotion` for chains of copies), `overrides` (keys for this run only) and `loader` (the desired
-state). `recorded_state` sends recorded resources the same way.
+state). `recorded_state` sends recorded resources the same way. `writing` goes the other way: a
+plugin's draft becomes the text of a manifest.
 """
 
 from reconciler.manifest.loader import read
@@ -17,5 +18,16 @@ from reconciler.manifest.recorded_state import read_recorded
 from reconciler.manifest.remotes import sent_secrets
 from reconciler.manifest.report import annotations, as_json
 from reconciler.manifest.schema import schema
+from reconciler.manifest.writing import SCHEMA, manifest_text, take_over_text
 
-__all__ = ["annotations", "as_json", "read", "read_recorded", "schema", "sent_secrets"]
+__all__ = [
+    "SCHEMA",
+    "annotations",
+    "as_json",
+    "manifest_text",
+    "read",
+    "read_recorded",
+    "schema",
+    "sent_secrets",
+    "take_over_text",
+]

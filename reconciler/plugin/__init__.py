@@ -36,6 +36,7 @@ from reconciler.plugin.conduits import (
 )
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.content import ActiveFilter, ContentType, Decision, Summary, TraceStep
+from reconciler.plugin.drafts import Description, Draft, DraftResource, Remark
 from reconciler.plugin.endpoints import (
     GENERIC_UPLOAD,
     UPLOAD_PATH,
@@ -101,7 +102,10 @@ __all__ = [
     "CopyConduit",
     "Decision",
     "Denied",
+    "Description",
     "DigestMismatch",
+    "Draft",
+    "DraftResource",
     "Duration",
     "Endpoint",
     "Gone",
@@ -138,6 +142,7 @@ __all__ = [
     "ReconcilerError",
     "Redirect",
     "Refused",
+    "Remark",
     "RenderedFile",
     "RepositoryContent",
     "RepositoryInfo",

@@ -15,6 +15,7 @@ from reconciler.plugin.conduits import (
 )
 from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.content import ActiveFilter
+from reconciler.plugin.drafts import Description, Draft
 from reconciler.plugin.endpoints import GroupedUnit, UploadedFile
 from reconciler.plugin.options import Metadata, Options
 from reconciler.plugin.type_arguments import Filter, Source, take_models
@@ -47,6 +48,8 @@ class Importer(Generic[Source, Filter]):
     remote_keys: ClassVar[Sequence[str]] = ()
     # Several sources may fill a group (buckets, folders): no source owns its name.
     shared_groups: ClassVar[bool] = False
+    # Tools whose descriptions `translate` reads: what `reconciler init --from-kind` may name.
+    translates: ClassVar[Sequence[str]] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -62,6 +65,21 @@ class Importer(Generic[Source, Filter]):
         """Return the URL of a well-known name (`index: pypi`), or None.
 
         `well_known_names` lists them for hints and schema.
+        """
+        return None
+
+    @classmethod
+    def starter(cls) -> Draft | None:
+        """Return the manifests that `reconciler init` writes for a start. Default: none."""
+        return None
+
+    @classmethod
+    def translate(cls, description: Description) -> Draft | None:
+        """Return manifests that select what another tool's description selects.
+
+        None for a description of no kind in `translates`. Offline: reads nothing but files. Options
+        without an equal become remarks. Raise Malformed with `description.place(...)` for one that
+        cannot be read. Default: None.
         """
         return None
 

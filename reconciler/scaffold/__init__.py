@@ -1,4 +1,4 @@
-"""The distribution of a new plugin, which `reconciler plugins new` writes.
+"""The distribution of a new plugin, which `reconciler plugins new` writes; files of a new folder.
 
 Comes in: a name and a folder. Goes out: the files of a distribution, rendered from the templates
 beside this module, which work as written. A path in `templates` is the path in the distribution,
@@ -7,6 +7,6 @@ manifests, the engine, or the plugin API that the written code uses.
 """
 
 from reconciler.scaffold.names import Names
-from reconciler.scaffold.writer import write
+from reconciler.scaffold.writer import write, write_files
 
-__all__ = ["Names", "write"]
+__all__ = ["Names", "write", "write_files"]

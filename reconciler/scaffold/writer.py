@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,19 +20,34 @@ def write(names: Names, folder: Path) -> list[Path]:
     Raises UsageFault if the folder is not empty or cannot be written. Everything is rendered before
     anything is written.
     """
-    files = _rendered(names)
+    return write_files(_rendered(names), folder)
+
+
+def write_files(
+    texts: Mapping[str, str], folder: Path, within: Sequence[str] = ("",)
+) -> list[Path]:
+    """Write texts by their paths into `folder`, made if missing; return the paths of the files.
+
+    `within`: the folders below it that must be empty or missing. Raises UsageFault if one is not,
+    or cannot be written.
+    """
     try:
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise UsageFault(
-                f"`{folder}` is not empty",
-                hint="name an empty folder, or one that does not exist",
-            )
-        for path, text in files.items():
+        for name in within:
+            _check_empty(folder / name)
+        for path, text in texts.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageFault(f"`{folder}` cannot be written: {error.strerror}") from None
-    return [folder / path for path in files]
+    return [folder / path for path in texts]
+
+
+def _check_empty(folder: Path) -> None:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageFault(
+            f"`{folder}` is not empty",
+            hint="name an empty folder, or one that does not exist",
+        )
 
 
 def _rendered(names: Names) -> dict[str, str]:

@@ -66,6 +66,8 @@ LATE = {
     ("reconciler_python", "reconciler_python.content"),
     ("reconciler_python", "reconciler_python.simple_importer"),
     ("reconciler_python", "reconciler_python.publishing.simple_publisher"),
+    ("reconciler_python.simple_importer", "reconciler_python.arriving.starter"),
+    ("reconciler_python.simple_importer", "reconciler_python.arriving.translation"),
     ("reconciler_python.simple_importer", "reconciler_python.uploads.uploaded_files"),
 }
 

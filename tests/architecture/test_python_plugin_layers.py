@@ -22,10 +22,11 @@ KNOWS = {
     "selecting": KEYS,
     "dependencies": KEYS | {"selecting"},
     "uploads": READING | {"options"},
+    "arriving": WORDS | {"constants"},
     "publishing": READING | {"uploads"},
     "content": KEYS | {"selecting", "dependencies"},
     "constants": frozenset[str](),
-    "simple_importer": KEYS | {"selecting", "dependencies", "constants", "uploads"},
+    "simple_importer": KEYS | {"selecting", "dependencies", "constants", "uploads", "arriving"},
     "": frozenset({"content", "simple_importer", "publishing"}),
 }
 
@@ -85,6 +86,10 @@ def test_selecting_decides_by_options_and_knows_no_dependencies() -> None:
 
 def test_dependencies_asks_the_selection_and_knows_no_content_type() -> None:
     assert strangers("dependencies") == []
+
+
+def test_arriving_writes_words_and_knows_no_options() -> None:
+    assert strangers("arriving") == []
 
 
 def test_publishing_renders_what_reading_reads() -> None:

@@ -13,6 +13,7 @@ never know: SQL, manifests, the engine, other ecosystems; `reconciler.plugin` is
     selecting ........ in, or out because: checks, the table of them, and what decides with them
     dependencies ..... what packages depend on, wave by wave
     uploads .......... distributions that are sent: checks, and the endpoint of twine and its like
+    arriving ......... manifests to start from, and those that other tools' set-ups amount to
     content .......... the two content types
     simple_importer .. asks the index: which projects, which files
     publishing ....... units -> pages and files of a publication

@@ -10,6 +10,8 @@ from typing import Final, NoReturn, TypeVar
 from reconciler.plugin import (
     UNCHANGED,
     ActiveFilter,
+    Description,
+    Draft,
     Gone,
     Group,
     GroupedUnit,
@@ -63,6 +65,7 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
 
     well_known_names = ("pypi",)
     selection_required = ("include", "files", "requirements")
+    translates = ("bandersnatch",)
     # 2: files come in whose digest is another than sha256; 3: and those that list wheel variants
     revision = 3
 
@@ -73,6 +76,19 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
     @classmethod
     def well_known(cls, index: str) -> str | None:
         return constant("pypi_simple", "PYPI_SIMPLE_ENDPOINT") if index == "pypi" else None
+
+    @classmethod
+    def starter(cls) -> Draft:
+        # As for uploads: no sync needs it.
+        from reconciler_python.arriving.starter import starter
+
+        return starter()
+
+    @classmethod
+    def translate(cls, description: Description) -> Draft | None:
+        from reconciler_python.arriving.translation import translate
+
+        return translate(description)
 
     @classmethod
     def filters_need_read(
