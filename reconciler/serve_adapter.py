@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from reconciler.audit import NO_AUDIT, AuditLog
 from reconciler.engine import NO_PATIENCE, CallLimits, Home, LeasePatience
 from reconciler.engine.service import Service
+from reconciler.engine.uploads.plugin_results import check_answer
 from reconciler.engine.uploads.receiving import UploadResult
 from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.manifest import read_recorded
@@ -23,20 +25,26 @@ from reconciler.plugin import (
     ReceivedRequest,
     Redirect,
     UploadedFile,
+    ViewRequest,
 )
 from reconciler.plugin.config import PluginSettings
 from reconciler.plugin.registry import Registry
+from reconciler.plugin.views import matched_view
 from reconciler.serve import (
     Application,
     ArrivedRequest,
     AuditTrail,
     Catalogue,
+    MatchedView,
     OnDemand,
+    Reading,
     SuggestPath,
     TrustedProxies,
     UploadAnswer,
     UploadReceipt,
     Uploads,
+    ViewContent,
+    ViewPublisher,
 )
 
 
@@ -89,7 +97,7 @@ def assembled(
         ),
         PublisherSuggestions(registry),
         uploads=Uploads(ServiceReceiver(service), folder, audit=trail),
-        readers=service,
+        reading=Reading(service, PublisherViews(registry)),
         audit=trail,
         on_demand=OnDemand(service, store, folder),
         on_close=service.close,
@@ -186,6 +194,53 @@ class PublisherSuggestions(Mapping[str, SuggestPath]):
 
     def __len__(self) -> int:
         return len(self._registry.ids("publisher"))
+
+
+class PublisherViews(Mapping[str, ViewPublisher]):
+    """The views of publishers, by publisher ID. A publisher is loaded when it is asked for."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def __getitem__(self, publisher: str) -> ViewPublisher:
+        plugin = self._registry.find("publisher", publisher)
+        cls: Any = plugin.cls if plugin is not None and plugin.enabled else None
+        if cls is None or not cls.views:
+            raise KeyError(publisher)
+        return ViewsOf(cls)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registry.ids("publisher"))
+
+    def __len__(self) -> int:
+        return len(self._registry.ids("publisher"))
+
+
+class ViewsOf:
+    """The views of one publisher."""
+
+    def __init__(self, cls: Any) -> None:
+        self._cls = cls
+
+    def find(self, path: str, replaces: str = "") -> MatchedView | None:
+        """Return the view that is about a path, as `reconciler.serve.ViewPublisher` says."""
+        views = self._cls.views
+        match = matched_view((view for view in views if view.replaces == replaces), path)
+        if match is None:
+            return None
+        parameters = match.parameters
+
+        def answer(
+            content: ViewContent, path: str, query: Mapping[str, Sequence[str]]
+        ) -> UploadAnswer | None:
+            found = self._cls.view(content, ViewRequest(path, parameters, query))
+            if isinstance(found, Redirect):
+                location = {"location": content.base_url + quote(found.path)}
+                return UploadAnswer(307, b"", "text/plain", location)
+            check_answer(found)
+            return _upload_answer(found)
+
+        return MatchedView(match.view.replaces, match.view.query, answer)
 
 
 def upload_message(result: UploadResult) -> str:

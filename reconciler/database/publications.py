@@ -12,6 +12,7 @@ from reconciler.database.bulk import batches, listed, parameter
 from reconciler.database.columns import to_digest
 from reconciler.database.entry_columns import ENTRY, entry_from
 from reconciler.database.lingering import LingeringReads, served_since
+from reconciler.database.published_moments import MomentReads
 from reconciler.database.records import (
     Derivation,
     Entry,
@@ -196,7 +197,7 @@ def verdict_from(row: Sequence[Any]) -> FilterVerdict:
     return FilterVerdict(to_digest(rules), to_digest(withheld), units, reconsider_at)
 
 
-class PublicationReads(LingeringReads):
+class PublicationReads(LingeringReads, MomentReads):
     """Publications and their rows. Iterators hold a connection and its snapshot."""
 
     def publication(self, publication_id: int) -> PublicationRecord | None:

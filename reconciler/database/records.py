@@ -385,6 +385,14 @@ class ServedContent(msgspec.Struct, frozen=True):
     lingers: bool = False
 
 
+class PageMoment(msgspec.Struct, frozen=True):
+    """A page of a group, and since when it is served, in whole seconds."""
+
+    path: str
+    group: str
+    moment: datetime
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """Result of one resource in a run: `done`, `unchanged`, `failed` or `blocked`, and why.
 

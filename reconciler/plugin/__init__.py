@@ -86,6 +86,7 @@ from reconciler.plugin.upstream_conduits import (
     WritableScratchpads,
 )
 from reconciler.plugin.validation import API_VERSION
+from reconciler.plugin.views import View, ViewConduit, ViewRequest
 from reconciler.redaction import sanitize
 
 __all__ = [
@@ -165,6 +166,9 @@ __all__ = [
     "UploadedFile",
     "UpstreamConduit",
     "ValidateConduit",
+    "View",
+    "ViewConduit",
+    "ViewRequest",
     "Withdrawn",
     "WritableScratchpads",
     "decode_json",

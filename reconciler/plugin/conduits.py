@@ -360,6 +360,6 @@ class MissingConduit(msgspec.Struct, frozen=True):
 
 
 class Redirect(msgspec.Struct, frozen=True):
-    """Result of `Publisher.missing`. `path`: the path that was meant, in the same publication."""
+    """Result of `missing` and `view`. `path`: the path that was meant, in the same publication."""
 
     path: str

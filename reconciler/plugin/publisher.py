@@ -30,6 +30,7 @@ from reconciler.plugin.indexes import IndexEntry, IndexFile, RenderedFile, SortK
 from reconciler.plugin.options import Metadata, Options
 from reconciler.plugin.type_arguments import Pages, take_models
 from reconciler.plugin.upstream_conduits import RepositoryInfo
+from reconciler.plugin.views import View, ViewConduit, ViewRequest
 
 
 class Publisher(Generic[Pages]):
@@ -47,6 +48,9 @@ class Publisher(Generic[Pages]):
 
     # Requests that `receive` takes, where the manifest lets clients send some.
     endpoints: ClassVar[Sequence[Endpoint]] = (GENERIC_UPLOAD,)
+
+    # Requests that `view` answers, beside those of what is rendered.
+    views: ClassVar[Sequence[View]] = ()
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -177,6 +181,18 @@ class Publisher(Generic[Pages]):
 
         For other spellings of a name. A redirect is followed only to a path that the publication
         holds.
+        """
+        return None
+
+    @classmethod
+    def view(cls, conduit: ViewConduit, request: ViewRequest) -> Answer | Redirect | None:
+        """Return the answer to a request to one of the `views`; None where there is nothing.
+
+        A Redirect leads to a path of the publication, for bytes that may not be in the store yet.
+
+        It depends on the request and on what the conduit says, and is sent with an entity tag of
+        its own. Runs in a worker thread of a server. Of a client that sees some groups only, the
+        conduit shows no others.
         """
         return None
 

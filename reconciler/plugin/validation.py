@@ -39,6 +39,7 @@ from reconciler.plugin.source_options import (
     options_of,
     remote_model,
 )
+from reconciler.plugin.views import view_problem
 
 API_VERSION = "2.0.0"
 """Version of all names in `reconciler.plugin` (semver): additions raise the minor number,
@@ -270,6 +271,11 @@ def _check_endpoints(cls: Any) -> None:
     for endpoint in cls.endpoints:
         if problem := endpoint_problem(endpoint):
             raise Unsound(f"its endpoint {endpoint!r:.120} {problem}")
+    if isinstance(cls.views, str) or not isinstance(cls.views, Sequence):
+        raise Unsound("its `views` are no tuple: write `(View(...),)`")
+    for view in cls.views:
+        if problem := view_problem(view):
+            raise Unsound(f"its view {view!r:.120} {problem}")
 
 
 def _check_attributes(kind: str, cls: Any) -> None:

@@ -13,7 +13,8 @@ says whether a 304 or a part is enough; `public_addresses` says under which addr
 what it asked for, for pages that say it; `client_addresses` from where it asks, for
 `audit_events`; `delivery` sends it; `on_demand` fetches what the store
 does not have; `redirects` suggests another path where there is nothing; `folder_lists` shows what a
-folder without a page holds.
+folder without a page holds; `views` has publishers answer what they did not render, from the
+`published_view` of one client.
 
 Everything else is Starlette: `routes` is the table, `root_page` what stands at `/`, `uploads` what
 a `POST` does (its form is read by `upload_form` from `request_bodies`). `server` runs it all in
@@ -29,12 +30,16 @@ from reconciler.serve.ports import (
     ArrivedRequest,
     ArtifactSource,
     Files,
+    MatchedView,
     Publications,
     ReceivedFile,
     UploadAnswer,
     UploadReceipt,
     UploadReceiver,
+    ViewContent,
+    ViewPublisher,
 )
+from reconciler.serve.reading import Reading
 from reconciler.serve.redirects import SuggestPath
 from reconciler.serve.server import serve
 from reconciler.serve.uploads import Uploads
@@ -46,8 +51,10 @@ __all__ = [
     "AuditTrail",
     "Catalogue",
     "Files",
+    "MatchedView",
     "OnDemand",
     "Publications",
+    "Reading",
     "ReceivedFile",
     "SuggestPath",
     "TrustedProxies",
@@ -55,5 +62,7 @@ __all__ = [
     "UploadReceipt",
     "UploadReceiver",
     "Uploads",
+    "ViewContent",
+    "ViewPublisher",
     "serve",
 ]

@@ -8,9 +8,9 @@ from reconciler.serve.audit_events import AuditTrail
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.content_request import ContentRequest
 from reconciler.serve.on_demand import OnDemand
-from reconciler.serve.ports import Readers
 from reconciler.serve.public_addresses import PublicAddresses
 from reconciler.serve.published_content import PublishedContent
+from reconciler.serve.reading import NOTHING_MORE, Reading
 from reconciler.serve.redirects import PathSuggestions, SuggestPath
 from reconciler.serve.responses import Receive, Scope, Send
 from reconciler.serve.routes import router
@@ -24,7 +24,7 @@ class Application:
         leads to something and comes in time.
     uploads: takes files that are sent to a publication; None where none are taken.
     on_demand: fetches files that are not in the store yet.
-    readers: says who reads private publications; without it, no client does.
+    reading: who reads private publications, and what is read beside what is published.
     trusted_proxies: networks; what they forward of the address that a client used is believed.
     audit: where denied reads leave a line.
     on_close: called when the server has stopped and nothing is fetched any more.
@@ -39,8 +39,8 @@ class Application:
         on_demand: OnDemand | None = None,
         on_close: Callable[[], Awaitable[None]] | None = None,
         trusted_proxies: Sequence[str] = (),
-        readers: Readers | None = None,
         audit: AuditTrail | None = None,
+        reading: Reading = NOTHING_MORE,
     ) -> None:
         self._catalogue = catalogue
         self._uploads = uploads
@@ -55,7 +55,7 @@ class Application:
             on_demand,
             suggestions,
             addresses=addresses,
-            readers=readers,
+            reading=reading,
             audit=audit,
         )
         self._router = router(catalogue, uploads)

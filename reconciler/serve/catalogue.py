@@ -24,10 +24,12 @@ from typing import Any, BinaryIO, TypeVar
 
 from reconciler.database.generation import NO_MARK, Mark
 from reconciler.database.page_bodies import page_body, present
-from reconciler.database.records import ServedPublication
+from reconciler.database.records import Entry, ServedPublication
+from reconciler.errors import StateFault
 from reconciler.model import (
     SMALL_BODY,
     ChunkedBody,
+    Digest,
     read_body,
     safe_path,
     with_base_url,
@@ -94,7 +96,9 @@ class Catalogue:
         check_every: float = CHECK_EVERY,
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
+        self.publications = publications
         self._publications = publications
+        self._stored = files
         self._files = VerifiedFiles(files, damaged)
         self._mark = mark
         self._clock = clock
@@ -197,7 +201,7 @@ class Catalogue:
         self._absent.keep_only(self._is_current)
 
     def _is_current(self, location: PublishedPath) -> bool:
-        return self._mounts.get(location.mount.served.path) is location.mount
+        return self.is_current(location.mount)
 
     # What is there
 
@@ -244,6 +248,41 @@ class Catalogue:
         look_up = partial(self._publications.content, mount.served, path, now=self._clock())
         content = await self.in_thread(look_up)
         return Resource(content, private=mount.served.private) if content is not None else None
+
+    def is_current(self, mount: Mount) -> bool:
+        """Return True until the publication moves."""
+        return self._mounts.get(mount.served.path) is mount
+
+    def resource(self, served: ServedPublication, path: str) -> Resource | None:
+        """Return what a publication holds at a path. In a worker thread."""
+        if not safe_path(path.removesuffix("/")):
+            return None
+        content = self._publications.content(served, path, now=self._clock())
+        return None if content is None else Resource(content, private=served.private)
+
+    def page_bytes(self, entry: Entry, address: str) -> bytes:
+        """Return the body of a page, which may say its address. In a worker thread."""
+        chunked = self._publications.chunked_bodies([entry.digest]).get(entry.digest)
+        if chunked is not None:
+            return b"".join(read_body(chunked, self._publications.chunks, as_gzip=False, part=None))
+        return self._read_page(
+            Representation(
+                entry,
+                modified=None,
+                gzip=False,
+                vary=b"",
+                address=address if entry.addressed else None,
+            )
+        )
+
+    def file_bytes(self, digest: Digest, *, limit: int) -> bytes | None:
+        """Return a file; None where the store has none, or more than `limit` bytes. In a thread."""
+        try:
+            if self._stored.size(digest) > limit:
+                return None
+        except StateFault:
+            return None
+        return self._files.read(digest)
 
     async def folder_list(self, location: PublishedPath) -> bytes | None:
         """Return a page of the names in a folder that has no page; None where there is none."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from reconciler.database.records import ServedContent, ServedPublication
+from reconciler.database.records import PageMoment, ServedContent, ServedPublication
 from reconciler.errors import ReconcilerError
 from reconciler.model import ChunkedBody, Digest, Grant
 
@@ -36,6 +36,16 @@ class Publications(Protocol):
 
     def names_below(self, served: ServedPublication, folder: str, *, limit: int) -> Sequence[str]:
         """Return names within a folder, `""` or one that ends with `/`; folders end with `/`."""
+        ...
+
+    def moment(self, served: ServedPublication) -> datetime | None:
+        """Return when a publication was first served; None where it is gone meanwhile."""
+        ...
+
+    def page_moments(
+        self, served: ServedPublication, folder: str, media_type: str
+    ) -> Sequence[PageMoment]:
+        """Return pages of groups below a folder that ends with `/`, in one media type, by path."""
         ...
 
     def pages(self, digests: list[Digest]) -> Mapping[Digest, bytes]:
@@ -207,5 +217,49 @@ class ArtifactSource(Protocol):
 
         The last block comes once the digest was right and the bytes are stored. Raises what the
         remote raises (Gone, Refused, Unreachable), and DigestMismatch instead of the last block.
+        """
+        ...
+
+
+class ViewContent(Protocol):
+    """What is published, as far as a client may see it; of the plugin API, `ViewConduit`."""
+
+    @property
+    def publication(self) -> str: ...
+
+    @property
+    def base_url(self) -> str: ...
+
+    @property
+    def serial(self) -> int: ...
+
+    def read(self, path: str, media_type: str = "") -> bytes | None: ...
+
+    def serial_of(self, path: str) -> int | None: ...
+
+    def serials(self, folder: str, media_type: str) -> Mapping[str, int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedView:
+    """A view that is about a path. replaces: media type of the representation that it replaces.
+
+    query: it is told of the query. answer: called in a worker thread with what the client sees, the
+    path within the publication and the query; None for nothing. May raise anything.
+    """
+
+    replaces: str
+    query: bool
+    answer: Callable[[ViewContent, str, Mapping[str, Sequence[str]]], UploadAnswer | None]
+
+
+class ViewPublisher(Protocol):
+    """The views of one publisher."""
+
+    def find(self, path: str, replaces: str = "") -> MatchedView | None:
+        """Return the view that is about a path within a publication. Cheap.
+
+        `replaces`: media type of what the client would get from the path, if there is anything: the
+        view has to replace it.
         """
         ...

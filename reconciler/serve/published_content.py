@@ -17,11 +17,13 @@ from reconciler.serve.catalogue import Catalogue, PublishedPath
 from reconciler.serve.content_request import ContentRequest
 from reconciler.serve.delivery import Delivery
 from reconciler.serve.on_demand import OnDemand
-from reconciler.serve.ports import Readers
+from reconciler.serve.ports import MatchedView
 from reconciler.serve.private_content import PrivateContent, challenge, is_visible
 from reconciler.serve.public_addresses import PublicAddresses
+from reconciler.serve.reading import NOTHING_MORE, Reading
 from reconciler.serve.redirects import PathSuggestions
 from reconciler.serve.responses import Send, send_page, send_text
+from reconciler.serve.views import Views
 
 NO_ADDRESS = "this page says where it is served: send a `Host` that is `host` or `host:port`"
 
@@ -38,14 +40,15 @@ class PublishedContent:
         suggestions: PathSuggestions,
         *,
         addresses: PublicAddresses,
-        readers: Readers | None = None,
         audit: AuditTrail | None = None,
+        reading: Reading = NOTHING_MORE,
     ) -> None:
         self._catalogue = catalogue
-        self._private = PrivateContent(readers, lambda: catalogue.generation)
+        self._private = PrivateContent(reading.readers, lambda: catalogue.generation)
         self._addresses = addresses
         self._audit = audit
         self._suggestions = suggestions
+        self._views = Views(catalogue, reading.views)
         self._delivery = Delivery(catalogue, on_demand)
 
     async def respond(self, request: ContentRequest, send: Send) -> bool:
@@ -81,7 +84,16 @@ class PublishedContent:
             grant = await self._read_grant(request, send, location)
             if grant is None:
                 return True
-        if location.resource is None or not is_visible(location.resource, grant):
+        representation = None
+        if is_visible(location.resource, grant):
+            assert location.resource is not None
+            representation = location.resource.choose(request.accept, request.accept_encoding)
+        match = await self._views.find(location, representation)
+        if match is not None and await self._respond_view(
+            request, send, location, match=match, grant=grant
+        ):
+            return True
+        if representation is None:
             if location.resource is not None and grant is not None and self._audit is not None:
                 await self._audit.deny_read(
                     request.scope,
@@ -92,7 +104,6 @@ class PublishedContent:
                 )
             await self._respond_missing(request, send, location, grant=grant)
             return True
-        representation = location.resource.choose(request.accept, request.accept_encoding)
         if representation.entry.addressed:
             address = self._addresses.of(request.scope, location.mount.served)
             if address is None:
@@ -107,6 +118,24 @@ class PublishedContent:
             data=self._catalogue.body(representation),
         )
         return True
+
+    async def _respond_view(
+        self,
+        request: ContentRequest,
+        send: Send,
+        location: PublishedPath,
+        *,
+        match: MatchedView,
+        grant: Grant | None,
+    ) -> bool:
+        """Respond by what the publisher answers; return False, nothing sent, for nothing."""
+        address = self._addresses.of(request.scope, location.mount.served)
+        if address is None:
+            await send_text(request, send, 400, text=NO_ADDRESS)
+            return True
+        return await self._views.respond(
+            request, send, location, match=match, grant=grant, address=address
+        )
 
     async def _read_grant(
         self, request: ContentRequest, send: Send, location: PublishedPath

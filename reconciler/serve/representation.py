@@ -157,26 +157,27 @@ class Representation:
 class Resource:
     """The representations of a path, in order of emission.
 
-    lingers: a version dropped the path; it stays for a while alone. group: that it belongs to, if
-    any. private: not every client may see it.
+    entries: all of them. modified: since when they are served, in seconds since 1970; no other
+    content of the path has the same. lingers: a version dropped the path; it stays for a while
+    alone. group: that it belongs to, if any. private: not every client may see it.
     """
 
     __slots__ = (
         "_choices",
-        "_entries",
-        "_modified",
         "_private",
         "_variants",
         "_vary",
+        "entries",
         "group",
         "lingers",
+        "modified",
     )
 
     def __init__(self, content: ServedContent, *, private: bool = False) -> None:
-        self._entries = entries = list(content.entries)
+        self.entries = entries = list(content.entries)
         self._private = private
         self.group = entries[0].group
-        self._modified = ceil(content.modified.timestamp())
+        self.modified = ceil(content.modified.timestamp())
         self.lingers = content.lingers
         names = [
             name
@@ -209,16 +210,16 @@ class Resource:
 
     def _negotiate(self, accept: bytes, accept_encoding: bytes) -> Representation:
         index = 0
-        if len(self._entries) > 1 and accept:
+        if len(self.entries) > 1 and accept:
             index = choose(
                 accept.decode("latin-1"),
-                [(entry.media_type, *entry.aliases) for entry in self._entries],
+                [(entry.media_type, *entry.aliases) for entry in self.entries],
             )
-        entry = self._entries[index]
+        entry = self.entries[index]
         gzip = _is_coded(entry) and accepts_gzip(accept_encoding.decode("latin-1"))
         if (index, gzip) not in self._variants:
             self._variants[index, gzip] = Representation(
-                entry, modified=self._modified, gzip=gzip, vary=self._vary, private=self._private
+                entry, modified=self.modified, gzip=gzip, vary=self._vary, private=self._private
             )
         return self._variants[index, gzip]
 

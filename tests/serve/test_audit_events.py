@@ -151,7 +151,7 @@ def test_a_denied_read_leaves_one_line(
     published = team(tmp_path)
     published.mounted["team"] = replace(published.mounted["team"], private=True)
     application = Application(
-        Catalogue(published, published), readers=Readers(), audit=trail(tmp_path)
+        Catalogue(published, published), reading=Reading(Readers()), audit=trail(tmp_path)
     )
     headers = () if header is None else (header,)
     answer = asyncio.run(Client(application).get(PAGE, headers=headers))

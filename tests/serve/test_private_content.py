@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from reconciler.errors import Unreachable
 from reconciler.model import Digest, Grant
-from reconciler.serve import Application, Catalogue
+from reconciler.serve import Application, Catalogue, Reading
 from tests.serve.team import BIG, FILE, PAGE, team
 from tests.support.asgi import AsgiResponse, Client
 from tests.support.published import Published
@@ -56,7 +56,9 @@ def answers(
     published: Published, readers: FakeReaders | None, *requests: tuple[str, tuple[str, str] | None]
 ) -> list[AsgiResponse]:
     async def ask() -> list[AsgiResponse]:
-        application = Application(Catalogue(published, published, check_every=0), readers=readers)
+        application = Application(
+            Catalogue(published, published, check_every=0), reading=Reading(readers)
+        )
         client = Client(application)
         return [
             await client.get(path, headers=() if header is None else (header,))

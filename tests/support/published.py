@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from msgspec.structs import replace
 
-from reconciler.database.records import Entry, ServedContent, ServedPublication
+from reconciler.database.records import Entry, PageMoment, ServedContent, ServedPublication
 from reconciler.errors import StateFault, Unreachable
 from reconciler.model import GZIP_HEADER, Chunk, ChunkedBody, Digest, deflate, gzip_trailer
 
@@ -136,6 +136,21 @@ class Published:
     def generation(self) -> object:
         self._count("generation")
         return self.number_now
+
+    def moment(self, served: ServedPublication) -> datetime:
+        return self.modified
+
+    def page_moments(
+        self, served: ServedPublication, folder: str, media_type: str
+    ) -> list[PageMoment]:
+        here = (served.publication_id, served.number)
+        return [
+            PageMoment(entry.path, entry.group, self.modified)
+            for key, entries in sorted(self.table.items())
+            for entry in entries
+            if key[:2] == here and entry.path.startswith(folder)
+            if entry.page and entry.group is not None and entry.media_type == media_type
+        ]
 
     def served(self) -> list[ServedPublication]:
         self._count("served")

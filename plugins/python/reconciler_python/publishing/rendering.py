@@ -16,7 +16,7 @@ named where the publication's own URL is known; the object is there in any case.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 from urllib.parse import quote
@@ -98,6 +98,15 @@ def list_pages(names: Iterable[str]) -> tuple[bytes, bytes]:
     return html.encode(), _JSON.encode(
         {"meta": _META, "projects": [{"name": name} for name in listed]}
     )
+
+
+def serial_list(serials: Mapping[str, int], serial: int) -> bytes:
+    """Return the list of all projects in JSON, with when each was last published, as a number.
+
+    Such serials are an addition that mirrors rely on: they ask for what changed alone.
+    """
+    projects = [{"name": name, "_last-serial": last} for name, last in sorted(serials.items())]
+    return _JSON.encode({"meta": {**_META, "_last-serial": serial}, "projects": projects})
 
 
 def _escaped(names: Sequence[str]) -> Iterable[str]:

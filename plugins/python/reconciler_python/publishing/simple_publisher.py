@@ -5,6 +5,8 @@ simple/<project>/                               one project, HTML and JSON
 files/<project>/<sha256>/<filename>             a file, under its own sha256
 files/<project>/<sha256>/<filename>.metadata    its core metadata (PEP 658), beside it
 files/<project>/<sha256>/<filename>.provenance  its provenance object (PEP 740), beside it
+
+What `json_api` says is not rendered: it is answered from these when it is asked for.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ from reconciler.plugin import (
     ReconcilerError,
     Redirect,
     StoredUnit,
+    ViewConduit,
+    ViewRequest,
 )
+from reconciler_python.publishing.json_api import VIEWS, answered
 from reconciler_python.publishing.rendering import (
     artifact_of,
     file_path,
@@ -72,6 +77,7 @@ class PythonPublisher(Publisher[PublicationOptions]):
 
     revision = 2
     endpoints = (GENERIC_UPLOAD, *ENDPOINTS)
+    views = VIEWS
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -95,6 +101,10 @@ class PythonPublisher(Publisher[PublicationOptions]):
     def needs_first_seen(cls, options: PublicationOptions) -> Callable[[StoredUnit], bool] | None:
         """Return what tells files without an upload time, where pages show their first sights."""
         return is_undated if options.unknown_upload_time == "firstSeen" else None
+
+    @classmethod
+    def view(cls, conduit: ViewConduit, request: ViewRequest) -> Answer | Redirect | None:
+        return answered(conduit, request)
 
     def receive(
         self, conduit: ReceiveConduit[PublicationOptions], request: ReceivedRequest

@@ -1,0 +1,23 @@
+"""What is read beside published content, and who reads what is not for every client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.serve.ports import Readers, ViewPublisher
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Parts of the application that may be left out.
+
+    readers: says who reads private publications; without it, no client does.
+    views: by publisher ID, what answers requests when they come.
+    """
+
+    readers: Readers | None = None
+    views: Mapping[str, ViewPublisher] = field(default_factory=dict)
+
+
+NOTHING_MORE = Reading()
