@@ -233,12 +233,12 @@ class ViewsOf:
         def answer(
             content: ViewContent, path: str, query: Mapping[str, Sequence[str]]
         ) -> UploadAnswer | None:
-            found = self._cls.view(content, ViewRequest(path, parameters, query))
-            if isinstance(found, Redirect):
-                location = {"location": content.base_url + quote(found.path)}
+            result = self._cls.view(content, ViewRequest(path, parameters, query))
+            if isinstance(result, Redirect):
+                location = {"location": content.base_url + quote(result.path)}
                 return UploadAnswer(307, b"", "text/plain", location)
-            check_answer(found)
-            return _upload_answer(found)
+            check_answer(result)
+            return _upload_answer(result)
 
         return MatchedView(match.view.replaces, match.view.query, answer)
 

@@ -222,7 +222,7 @@ class ArtifactSource(Protocol):
 
 
 class ViewContent(Protocol):
-    """What is published, as far as a client may see it; of the plugin API, `ViewConduit`."""
+    """Published content, as far as a client may see it; of the plugin API, `ViewConduit`."""
 
     @property
     def publication(self) -> str: ...

@@ -1,4 +1,4 @@
-"""What is published, for views of a publisher: as far as one client may see it.
+"""Published content for views of a publisher: as far as one client may see it.
 
 The rule of private publications, `is_visible`, holds for each path by itself.
 """

@@ -1,4 +1,4 @@
-"""What is read beside published content, and who reads what is not for every client."""
+"""Parts of the application that read: beside published content, and for some clients only."""
 
 from __future__ import annotations
 

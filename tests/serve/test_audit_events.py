@@ -22,7 +22,7 @@ from reconciler.errors import (
     Unreachable,
 )
 from reconciler.model import Grant
-from reconciler.serve import Application, AuditTrail, Catalogue, TrustedProxies
+from reconciler.serve import Application, AuditTrail, Catalogue, Reading, TrustedProxies
 from tests.serve.team import FILE, PAGE, team
 from tests.serve.uploads_site import UploadSite
 from tests.support.asgi import Client
