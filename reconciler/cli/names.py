@@ -46,6 +46,14 @@ def take_ref(
     return ref, rest
 
 
+def take_holder(words: Sequence[str]) -> tuple[Ref, list[str]]:
+    """Return a repository or publication, and the words after it; a bare NAME is a repository."""
+    from reconciler.model import Kind
+
+    bare = "/" not in words[0] and not (len(words) > 1 and _is_kind(words[0]))
+    return take_ref(words, kind=Kind.REPOSITORY if bare else None)
+
+
 def only_ref(words: Sequence[str], *, kind: Kind | None = None) -> Ref:
     """Return the resource that all of the words name. Raises UsageFault for further ones."""
     ref, rest = take_ref(words, kind=kind)

@@ -215,9 +215,13 @@ class ContentWrites(Writing):
 
     def artifact_stored(self, digest: Digest, size: int) -> None:
         """Record that the artifact's bytes, `size` of them, are in the store."""
-        with self._writing.begin() as connection:
-            keep(connection, [(digest.raw, size, True)])
+        self.artifacts_stored({digest: size})
         logger.debug("recorded %s as stored, bytes: %d", digest.short, size)
+
+    def artifacts_stored(self, sizes: Mapping[Digest, int]) -> None:
+        """Record that the bytes of artifacts, as many as `sizes` says, are in the store."""
+        with self._writing.begin() as connection:
+            keep(connection, [(digest.raw, size, True) for digest, size in sorted(sizes.items())])
 
 
 def _artifacts(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -41,6 +41,7 @@ from reconciler.engine.session.session import Session
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.transfer.stored_bytes import record_damage
+from reconciler.engine.upstream.fetching_ahead import FetchAhead, FetchReport
 from reconciler.errors import ReconcilerError
 from reconciler.model import ActualState, DesiredState, RecordedState, Ref
 from reconciler.plan import Plan
@@ -220,6 +221,20 @@ class Engine:
         mended = await repair.run()
         await repair.render_anew(result.damaged_pages, actual, result=mended)
         return result, mended
+
+    async def fetch(
+        self, ref: Ref, names: Sequence[str], read: Callable[[ActualState], DesiredState]
+    ) -> FetchReport:
+        """Fetch the files of a repository, or of what a publication shows, that stayed upstream.
+
+        `names`: globs; all files without any. `read` turns the recorded state into the desired
+        state. No version changes.
+        """
+        session = self._session().for_writing(self._database.writer())
+        actual = await asyncio.to_thread(session.reader.actual_state)
+        desired = read(actual)
+        register_secrets(chain(desired.secrets(), option_secrets(desired)))
+        return await FetchAhead(session, desired, actual).run(ref, names)
 
     async def collect(
         self, *, grace: timedelta, dry_run: bool, allow_destroy: bool = False

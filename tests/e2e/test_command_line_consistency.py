@@ -120,6 +120,7 @@ COMMANDS = [
     ["diff", "team", "0", "1"],
     ["explain", "team", "one.txt"],
     ["verify"],
+    ["fetch", "team"],
     ["gc", "--dry-run"],
 ]
 

@@ -29,6 +29,7 @@ READING = (
     ["remove", "r", "x"],
     ["verify"],
     ["repair"],
+    ["fetch", "r"],
     ["gc"],
 )
 PLANNING = (["plan", "m.yaml"], ["plan", "--offline", "m.yaml"])
