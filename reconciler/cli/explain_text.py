@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.model import pluralize
+from reconciler.model import YANK, pluralize
 from reconciler.plan import version_sort_key
 
 Entry = Mapping[str, Any]
@@ -36,6 +36,7 @@ def lines(answer: Entry, *, verbose: bool = False) -> Iterator[str]:
     for group in answer["groups"]:
         if group["owner"]:
             yield f"  `{group['name']}` belongs to {group['owner']}{_sharing(answer, group)}"
+    yield from map(_mark, answer["marks"])
     for source in answer["sources"]:
         yield f"{source['source']}{': ' if source['message'] else ''}{source['message']}"
         for group in source["groups"]:
@@ -59,6 +60,14 @@ def _held(answer: Entry, verbose: bool) -> Iterator[str]:
     yield from (
         f"  holds {pluralize(number, 'unit')} {origin}" for origin, number in counts.items()
     )
+
+
+def _mark(mark: Entry) -> str:
+    """Return what the repository itself says of content."""
+    said = "yanked" if mark["kind"] == YANK else f"marked `{mark['value']}`"
+    by = f"by {mark['by']}, {mark['madeAt']}" if mark["by"] else "by the manifest"
+    reason = f': "{mark["reason"]}"' if mark["reason"] else ""
+    return f"  `{mark['what']}` is {said} {by}{reason}"
 
 
 def _since(version: Entry | None) -> str:

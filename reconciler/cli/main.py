@@ -25,6 +25,7 @@ from reconciler.cli import (
     get,
     history,
     init,
+    mark,
     output,
     plan,
     plugins,
@@ -33,9 +34,12 @@ from reconciler.cli import (
     schema,
     serve,
     token,
+    unmark,
+    unyank,
     upload,
     validate,
     verify,
+    yank,
 )
 from reconciler.cli.command_log import CommandLog, with_log
 from reconciler.cli.plain_help import PlainCommand, PlainGroup
@@ -53,6 +57,10 @@ VERBS = (
     serve,
     upload,
     remove,
+    yank,
+    unyank,
+    mark,
+    unmark,
     token,
     get,
     describe,

@@ -19,6 +19,7 @@ from reconciler.database.plugins import scratchpad_digest
 from reconciler.database.publishing import PublicationStage
 from reconciler.database.records import (
     INDEX,
+    NO_MANUAL_CHANGES,
     SUMMARY,
     ArtifactOrigin,
     ArtifactUse,
@@ -40,8 +41,10 @@ from reconciler.database.records import (
     GzipPage,
     Lease,
     LingeringEntry,
+    ManualChanges,
     Outcome,
     PublicationRecord,
+    RemovedUpload,
     RunRecord,
     ServedContent,
     ServedPublication,
@@ -59,6 +62,7 @@ from reconciler.database.schema import QUARANTINED, WITHDRAWN, WITHDRAWN_GONE
 
 __all__ = [
     "INDEX",
+    "NO_MANUAL_CHANGES",
     "QUARANTINED",
     "SUMMARY",
     "WITHDRAWN",
@@ -85,11 +89,13 @@ __all__ = [
     "GzipPage",
     "Lease",
     "LingeringEntry",
+    "ManualChanges",
     "NewEntry",
     "Outcome",
     "PublicationRecord",
     "PublicationStage",
     "Reader",
+    "RemovedUpload",
     "RunRecord",
     "ServedContent",
     "ServedPublication",

@@ -28,8 +28,16 @@ from reconciler.database.bulk import (
 )
 from reconciler.database.columns import to_json, to_raw
 from reconciler.database.delisted import delisted_json, write_delisted
+from reconciler.database.manual_changes import write_manual_changes
 from reconciler.database.plugins import write_scratchpads
-from reconciler.database.records import CommitResult, CommittedSource, StagedGroup, StagedMember
+from reconciler.database.records import (
+    NO_MANUAL_CHANGES,
+    CommitResult,
+    CommittedSource,
+    ManualChanges,
+    StagedGroup,
+    StagedMember,
+)
 from reconciler.database.schema import (
     lease,
     source_group,
@@ -105,6 +113,7 @@ class Stage:
         scratchpads: Mapping[str, Any] = MappingProxyType({}),
         seen: Mapping[str, Digest | None] = MappingProxyType({}),
         tree: CheckedTree | None = None,
+        manual: ManualChanges = NO_MANUAL_CHANGES,
     ) -> CommitResult:
         """Compare and swap, in one transaction, and return the latest version.
 
@@ -118,6 +127,7 @@ class Stage:
             scratchpads: Scratchpads to record, by owner, as in `set_scratchpads`.
             seen: Digests (of `scratchpad_digest`) that the scratchpads must still have, by owner.
             tree: What was known when names were checked, where all groups are one tree of files.
+            manual: What people did by hand.
 
         Raises:
             Conflict: Groups, or a scratchpad, are no longer what the plan saw, or a file came in
@@ -131,6 +141,7 @@ class Stage:
             self._remember(connection, sources)
             write_delisted(connection, self._repository_id, self._id)
             write_scratchpads(connection, self._repository_id, scratchpads, seen=seen)
+            write_manual_changes(connection, self._repository_id, manual)
         self.discard()
         logger.debug(
             "%s version %d, %s",

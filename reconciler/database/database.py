@@ -20,6 +20,7 @@ from reconciler.database.first_sights import FirstSightReads, FirstSightWrites
 from reconciler.database.generation import NO_MARK, SUFFIX, Mark, MarkFile
 from reconciler.database.groups import GroupReads
 from reconciler.database.leases import LeaseReads, LeaseWrites
+from reconciler.database.manual_changes import ManualReads
 from reconciler.database.members import MemberReads
 from reconciler.database.plugins import PluginReads, PluginWrites
 from reconciler.database.publications import PublicationReads
@@ -43,6 +44,7 @@ class Reader(
     FirstSightReads,
     GroupReads,
     VersionReads,
+    ManualReads,
     MemberReads,
     PublicationReads,
     SignatureReads,

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from reconciler.model import GRACE, Artifact, Digest, FilterVerdict, StoredUnit
+from reconciler.model import GRACE, Artifact, Digest, FilterVerdict, MarkRecord, StoredUnit
 
 
 class DeclaredUnit(Protocol):
@@ -132,6 +132,34 @@ class StagedGroup(msgspec.Struct, frozen=True):
     committed: CommittedGroup | None
     delisted: Sequence[UnitKey] = ()
     relisted: Sequence[UnitKey] = ()
+
+
+class RemovedUpload(msgspec.Struct, frozen=True):
+    """An upload that was removed. `body`: of its unit; `principal`: who removed it, and when."""
+
+    group: str
+    type: str
+    key: str
+    body: bytes
+    principal: str
+    removed_at: datetime
+
+
+class ManualChanges(msgspec.Struct, frozen=True):
+    """Record of changes by hand, which a commit makes.
+
+    `marks` replace those of the same kind about the same content; `unmarked`: (kind, what) of marks
+    that are dropped. `removed`: uploads whose keys keep their bytes; `returned`: (group, type, key)
+    of those that came back.
+    """
+
+    marks: Sequence[MarkRecord] = ()
+    unmarked: Sequence[tuple[str, str]] = ()
+    removed: Sequence[RemovedUpload] = ()
+    returned: Sequence[tuple[str, str, str]] = ()
+
+
+NO_MANUAL_CHANGES = ManualChanges()
 
 
 class StagedMember(msgspec.Struct, frozen=True):

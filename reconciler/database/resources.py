@@ -186,6 +186,8 @@ _OF_REPOSITORY = (
     schema.source_group,
     schema.delisted_unit,
     schema.source_state,
+    schema.mark,
+    schema.removed_upload,
     schema.membership,
     schema.repository_bucket,
     schema.repository_group,

@@ -175,6 +175,36 @@ membership = Table(
     **_CLUSTERED,
 )
 
+# What people said of content by hand, which a sync respects: `kind`, `what`, `value` as of a Mark;
+# `group_names`: JSON.
+mark = Table(
+    "mark",
+    metadata,
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("kind", Name, nullable=False),
+    Column("what", Name, nullable=False),
+    Column("group_names", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    PrimaryKeyConstraint("repository_id", "kind", "what"),
+)
+
+# Uploads that were removed, whose keys keep their bytes for ever. `body`: of the unit.
+removed_upload = Table(
+    "removed_upload",
+    metadata,
+    Column("repository_id", Identity, ForeignKey(repository.c.id), nullable=False),
+    Column("group_name", Name, nullable=False),
+    Column("type", Name, nullable=False),
+    Column("key", Name, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("removed_at", Moment, nullable=False),
+    PrimaryKeyConstraint("repository_id", "group_name", "type", "key"),
+)
+
 source_state = Table(
     "source_state",
     metadata,

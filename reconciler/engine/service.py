@@ -26,6 +26,7 @@ from reconciler.engine.session.home import Home
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
+from reconciler.engine.uploads.marking import Marking, MarkRequest
 from reconciler.engine.uploads.plugin_results import check_answer
 from reconciler.engine.uploads.receiving import UploadResult, Uploads
 from reconciler.engine.upstream.relayed_files import Recorded, RelayedFiles, Wanted
@@ -178,6 +179,13 @@ class Service:
         async with self._slot(repository) as uploads:
             return await uploads.remove(repository, keys, principal)
 
+    async def mark(self, repository: str, request: MarkRequest, grant: Grant) -> UploadResult:
+        """Mark content by hand, or drop such marks. Raises as `Marking.mark`."""
+        async with self._worker_pool.slot(repository) as slot:
+            session, state = await asyncio.to_thread(self._writing, slot)
+            marking = Marking(session, state.desired, state.faults)
+            return await marking.mark(repository, request, grant)
+
     def can_fetch(self, publication: str, digest: Digest) -> bool:
         """Return True if a source of the publication's repository has these bytes. Thread-safe."""
         return self._files.can_fetch(publication, digest)
@@ -248,6 +256,11 @@ class Service:
             yield await asyncio.to_thread(self._uploads, slot)
 
     def _uploads(self, slot: WorkerSlot) -> Uploads:
+        session, state = self._writing(slot)
+        return Uploads(session, state.desired, state.faults, folder=self._home.arriving_folder)
+
+    def _writing(self, slot: WorkerSlot) -> tuple[WritingSession, RecordedState]:
+        """Return the session of one change, and the record that it is based on."""
         writer, registry = self._writer(), self._registry
         remotes = Remotes(registry, self._home.caches(), offline=True)
         session = WritingSession(
@@ -265,8 +278,7 @@ class Service:
             patience=self._patience,
             secrets=SecretFingerprints(partial(self._home.key, create=False)),
         )
-        state = self._read_recorded(writer.actual_state(), registry, self._overrides)
-        return Uploads(session, state.desired, state.faults, folder=self._home.arriving_folder)
+        return session, self._read_recorded(writer.actual_state(), registry, self._overrides)
 
 
 def _error_answer(slot: WorkerSlot, call: str, tell: Callable[[], Any]) -> Answer | None:

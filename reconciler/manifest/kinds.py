@@ -177,6 +177,11 @@ class GuardSpec(Options):
     named_projects: Literal["refuse", "allow"] = "refuse"
 
 
+class YankSpec(Options):
+    what: str = Field(description="A release or a file, as the type names it: `foo==1.0`.")
+    reason: str = Field(default="", max_length=400, description="Why; installers show it.")
+
+
 class RepositorySpec(Options):
     not_yet: ClassVar[frozenset[str]] = frozenset({"retain", "lock"})
 
@@ -185,6 +190,11 @@ class RepositorySpec(Options):
     filters: list[str] = Field(default_factory=list)
     sync: SyncSpec = SyncSpec()
     guard: GuardSpec = GuardSpec()
+    yank: list[YankSpec] = Field(
+        default_factory=list,
+        description="What installers should no longer choose, mirrored or uploaded: it stays where"
+        " it is, and pages say so.",
+    )
 
 
 class DirectoryExport(Options):

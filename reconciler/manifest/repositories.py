@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.errors import Origin
 from reconciler.manifest.canonical import canonical
+from reconciler.manifest.declared_marks import declared_marks
 from reconciler.manifest.document import Path
 from reconciler.manifest.kinds import SOURCES, GuardSpec, Manifest, RepositoryManifest, SourceSpec
 from reconciler.manifest.plugin_lookup import Plugins, Usable
@@ -50,6 +51,7 @@ def repository(
     if options:
         plugins.used(importer, checked, ("spec", "type"))
     _check_reserved(checked, importer)
+    marks = declared_marks(checked, importer)
     for index, entry in enumerate(checked.items("spec", "sources")):
         for kind, path in kinds_of(entry, index):
             if kind == SourceKind.REMOTE:
@@ -76,6 +78,7 @@ def repository(
         mode=spec.sync.mode,
         guard=_guard(checked, spec.guard),
         removals_until=_removals_until(checked, manifest),
+        marks=marks,
     )
 
 

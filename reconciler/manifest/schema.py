@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from reconciler.manifest.access import AccessSpec
+from reconciler.manifest.declared_marks import takes_marks
 from reconciler.manifest.kinds import (
     API,
     SOURCES,
@@ -103,6 +104,8 @@ def _repository(definitions: dict[str, Any], id: str, plugin: Any) -> dict[str, 
         sources[kind] = _joined(_object(definitions, "core", model), options, given)
     _say_what_to_take(sources[SourceKind.REMOTE], plugin)
     spec = _object(definitions, "core", RepositorySpec)
+    if not takes_marks(plugin):
+        del spec["properties"]["yank"]
     choices = [{"required": [kind]} for kind in sources]
     spec["properties"]["sources"] = {
         "type": "array",

@@ -49,6 +49,14 @@ from reconciler.model.content import (
 )
 from reconciler.model.digest import Digest, HexDigest, canonical, decode_digest, is_hex_digest
 from reconciler.model.location import KeyLocations, KeyPath
+from reconciler.model.marks import (
+    ACTIVE,
+    QUARANTINED_STATUS,
+    STATUS,
+    YANK,
+    Mark,
+    MarkRecord,
+)
 from reconciler.model.names import NAMES_REVISION, CheckedTree, FileTree, NameFault, name_fault
 from reconciler.model.resources import (
     ADDITIVE,
@@ -89,6 +97,7 @@ from reconciler.model.resources import (
 from reconciler.model.text import counted_noun, pluralize
 
 __all__ = [
+    "ACTIVE",
     "ADDITIVE",
     "ANY_HOST",
     "BASE_URL_PLACEHOLDER",
@@ -102,11 +111,14 @@ __all__ = [
     "NAMES_REVISION",
     "ON_DEMAND",
     "PUBLICATION_KEYS",
+    "QUARANTINED_STATUS",
     "SAME_ORIGIN",
     "SMALL_BODY",
     "SOURCE_KEYS",
+    "STATUS",
     "UPLOAD",
     "WITHHOLD",
+    "YANK",
     "AccessRule",
     "ActualPublication",
     "ActualRepository",
@@ -131,6 +143,8 @@ __all__ = [
     "KeyLocations",
     "KeyPath",
     "Kind",
+    "Mark",
+    "MarkRecord",
     "Meta",
     "NameFault",
     "Page",

@@ -19,6 +19,7 @@ from reconciler.errors import Fault, Origin
 from reconciler.model.access import AccessRule, Secret
 from reconciler.model.digest import Digest
 from reconciler.model.location import KeyLocations
+from reconciler.model.marks import Mark
 
 # Keys of a manifest that are the core's; the others at the same place are the plugin's.
 SOURCE_KEYS = frozenset({"name", "names", "version", "everything"})
@@ -194,6 +195,7 @@ class Repository(msgspec.Struct, frozen=True):
     """Content from ordered sources.
 
     `removals_until`: until then the manifest's author approves of removals that a guard refuses.
+    `marks`: what the manifest says of content, whichever source brings it.
     """
 
     meta: Meta
@@ -204,6 +206,7 @@ class Repository(msgspec.Struct, frozen=True):
     mode: str = MIRROR
     guard: Guard = Guard()
     removals_until: datetime | None = None
+    marks: tuple[Mark, ...] = ()
 
     def approves_removals(self, now: datetime) -> bool:
         """Return True if the manifest approves of guarded removals at this moment."""

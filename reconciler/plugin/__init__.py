@@ -19,7 +19,18 @@ from reconciler.errors import (
     Unreachable,
     Withdrawn,
 )
-from reconciler.model import Artifact, Group, Page, StoredArtifact, StoredUnit, Unit, safe_path
+from reconciler.model import (
+    STATUS,
+    YANK,
+    Artifact,
+    Group,
+    Mark,
+    Page,
+    StoredArtifact,
+    StoredUnit,
+    Unit,
+    safe_path,
+)
 from reconciler.plugin.conduits import (
     CopyConduit,
     MissingConduit,
@@ -93,8 +104,10 @@ __all__ = [
     "API_VERSION",
     "GENERIC_UPLOAD",
     "RESERVED_KEYS",
+    "STATUS",
     "UNCHANGED",
     "UPLOAD_PATH",
+    "YANK",
     "ActiveFilter",
     "Answer",
     "Artifact",
@@ -119,6 +132,7 @@ __all__ = [
     "Located",
     "LocatedPath",
     "Malformed",
+    "Mark",
     "Metadata",
     "MissingConduit",
     "NotCached",

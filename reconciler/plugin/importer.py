@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic
 
 from reconciler.errors import Refused
-from reconciler.model import Group, StoredUnit, Unit
+from reconciler.model import Group, Mark, StoredUnit, Unit
 from reconciler.plugin.conduits import (
     CopyConduit,
     SyncConduit,
@@ -17,7 +17,7 @@ from reconciler.plugin.config import PluginCallConfiguration
 from reconciler.plugin.content import ActiveFilter
 from reconciler.plugin.drafts import Description, Draft
 from reconciler.plugin.endpoints import GroupedUnit, UploadedFile
-from reconciler.plugin.options import Metadata, Options
+from reconciler.plugin.options import Metadata, OptionFault, Options
 from reconciler.plugin.type_arguments import Filter, Source, take_models
 from reconciler.plugin.upstream_conduits import ReadConduit, RepositoryInfo, Unchanged
 
@@ -176,6 +176,31 @@ class Importer(Generic[Source, Filter]):
 
         The given units were uploaded. Raise Refused to keep them. Default: the given units.
         """
+        return units
+
+    @classmethod
+    def read_mark(cls, mark: Mark) -> Mark:
+        """Return a mark with `what` in its one spelling, and the groups that it may lie in. Pure.
+
+        Raise OptionFault for what it cannot mean, or for a status that this type does not have.
+        Default: there are no marks. Override `with_marks` and `without_marks` as well; for
+        importers that override `declare` and `read`.
+        """
+        raise OptionFault(f"content of type `{cls.metadata().id}` cannot be marked")
+
+    @classmethod
+    def with_marks(cls, group: str, units: Sequence[Unit], marks: Sequence[Mark]) -> Sequence[Unit]:
+        """Return the units of a group as they are under some marks. Pure.
+
+        Of several marks about one unit the first counts. What changes keeps in its metadata what it
+        was before, so that `without_marks` finds it; units that bear these marks already stay as
+        they are. Default: as they are.
+        """
+        return units
+
+    @classmethod
+    def without_marks(cls, group: str, units: Sequence[Unit]) -> Sequence[Unit]:
+        """Return the units of a group as they were before any mark. Pure. Default: as they are."""
         return units
 
     @classmethod

@@ -23,7 +23,7 @@ RESERVED_KEYS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         ),
         "Filter": frozenset({"access", "displayName", "global", "priority", "type"}),
         "Repository": frozenset(
-            _COMMON | {"filters", "guard", "lock", "retain", "sources", "sync", "uploads"}
+            _COMMON | {"filters", "guard", "lock", "retain", "sources", "sync", "uploads", "yank"}
         ),
         "Publication": frozenset(
             _COMMON
@@ -42,7 +42,7 @@ RESERVED_KEYS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         # an entry of `sources`, of any kind
         "source": frozenset(
             {"access", "cache", "everything", "name", "names", "path", "quota", "remote"}
-            | {"repository", "upload", "version"}
+            | {"repository", "reuseNames", "upload", "version"}
         ),
     }
 )

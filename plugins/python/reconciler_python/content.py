@@ -25,6 +25,7 @@ from reconciler_python.reading.core_metadata import metadata_of
 from reconciler_python.reading.filenames import WHEEL, project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT, is_variants_index
 from reconciler_python.selecting.evidence_facts import with_stored_evidence
+from reconciler_python.selecting.marks import MARKED
 from reconciler_python.selecting.selection import (
     ProjectSelection,
     needs_first_seen,
@@ -139,11 +140,17 @@ class Distribution(ContentType[SelectionOptions, FilterOptions]):
         if _file_digest(before) != _file_digest(after):
             changes.append("bytes replaced upstream")
         names = sorted(
-            name for name in {*before.metadata, *after.metadata} if not name.startswith("_")
+            name
+            for name in {*before.metadata, *after.metadata}
+            if not name.startswith("_") and name != MARKED
         )
+        by_us = MARKED in after.metadata
         changes += [
-            _change(name, before.metadata.get(name), after.metadata.get(name)) for name in names
+            _change(name, before.metadata.get(name), after.metadata.get(name), by_us=by_us)
+            for name in names
         ]
+        if changes and not any(changes) and (MARKED in before.metadata) != by_us:
+            return "yanked here as well" if by_us else "yanked upstream alone"
         return ", ".join(change for change in changes if change) or "size changed"
 
     @classmethod
@@ -190,17 +197,14 @@ def _file_digest(unit: Unit | StoredUnit) -> str:
     return next((artifact.sha256 for artifact in unit.artifacts if artifact.path == unit.key), "")
 
 
-def _change(name: str, before: Any, after: Any) -> str:
+def _change(name: str, before: Any, after: Any, *, by_us: bool) -> str:
     if before == after:
         return ""
     if name == "yanked":
         if not after:
             return "no longer yanked"
-        return (
-            f'yanked upstream: "{_one_line(after)}"'
-            if isinstance(after, str)
-            else "yanked upstream"
-        )
+        words = "yanked" if by_us else "yanked upstream"
+        return f'{words}: "{_one_line(after)}"' if isinstance(after, str) else words
     if name == "requiresPython":
         return f"requires-python {_one_line(before or 'any')} -> {_one_line(after or 'any')}"
     labels = {

@@ -17,6 +17,7 @@ from reconciler.plugin import (
     GroupedUnit,
     Importer,
     Malformed,
+    Mark,
     Metadata,
     Page,
     PluginCallConfiguration,
@@ -44,6 +45,7 @@ from reconciler_python.reading.media_types import read_list, read_project
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT, Refuse, project_units
 from reconciler_python.reading.urls import shown_url
 from reconciler_python.selecting.evidence_facts import needs_evidence, with_evidence
+from reconciler_python.selecting.marks import read_mark, with_marks, without_marks
 from reconciler_python.selecting.project_filter import ProjectFilter
 from reconciler_python.selecting.source_checks import selects_part
 
@@ -106,6 +108,19 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
     def explain(cls, subject: str) -> Iterable[str]:
         """Return the projects that a filename may mean; else the project that the subject names."""
         return projects_of(subject)
+
+    @classmethod
+    def read_mark(cls, mark: Mark) -> Mark:
+        """Return a mark of a release, a file or a project."""
+        return read_mark(mark)
+
+    @classmethod
+    def with_marks(cls, group: str, units: Sequence[Unit], marks: Sequence[Mark]) -> Sequence[Unit]:
+        return with_marks(group, units, marks)
+
+    @classmethod
+    def without_marks(cls, group: str, units: Sequence[Unit]) -> Sequence[Unit]:
+        return without_marks(units)
 
     def upload(  # noqa: PLR0917  # plugin API 1.x
         self,

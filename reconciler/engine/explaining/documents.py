@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from reconciler.engine.explaining.matching_units import format_instant
 from reconciler.engine.explaining.rule_chains import Chain, Chains
+from reconciler.engine.sources.marks import Marks
 from reconciler.model import Source
 from reconciler.plugin import Decision
 from reconciler.redaction import sanitize
@@ -36,6 +37,24 @@ def source_document(
 ) -> dict[str, Any]:
     """Return what one source says."""
     return {"source": source.id, "result": result, "message": message, "groups": list(groups)}
+
+
+def mark_documents(marks: Marks, group: str) -> list[dict[str, Any]]:
+    """Return what the repository itself says of a group: its manifest, or people by hand."""
+    declared = [(mark, None) for mark in marks.declared]
+    recorded = [(record.mark, record) for record in marks.recorded]
+    return [
+        {
+            "kind": mark.kind,
+            "what": mark.what,
+            "value": mark.value,
+            "reason": sanitize(mark.reason),
+            "by": record.principal if record is not None else None,
+            "madeAt": format_instant(record.made_at) if record is not None else None,
+        }
+        for mark, record in [*declared, *recorded]
+        if group in mark.groups
+    ]
 
 
 def group_document(

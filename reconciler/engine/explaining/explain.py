@@ -21,6 +21,7 @@ from reconciler.engine.explaining.documents import (
     UNKNOWN,
     decided_unit_document,
     group_document,
+    mark_documents,
     source_document,
     unreadable_unit_document,
 )
@@ -115,6 +116,9 @@ async def explain(
         "by": "record" if applied else "manifests",
         "version": state.number if state is not None else None,
         "held": await asyncio.to_thread(unit_documents, resolution, held),
+        "marks": [
+            document for group in groups for document in mark_documents(resolution.marks, group)
+        ],
         "groups": [{"name": group, "owner": resolution.ownership.owner(group)} for group in groups],
         "sources": sources,
         "buckets": resolution.importer_class.shared_groups,

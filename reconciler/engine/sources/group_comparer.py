@@ -17,13 +17,14 @@ from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.committed_state import CommittedState
 from reconciler.engine.sources.delistings import Delistings
 from reconciler.engine.sources.group_refusals import nothing_passes
+from reconciler.engine.sources.marked_groups import marked_responses
 from reconciler.engine.sources.members import digest_of, is_as_recorded, members_of
 from reconciler.engine.sources.missing_groups import (
     is_failed_absence,
     required_taken_away,
     taken_away,
 )
-from reconciler.engine.sources.repository_resolution import Key, RepositoryResolution
+from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selected, Selection
 from reconciler.engine.sources.source_artifacts import SourceArtifacts
 from reconciler.engine.sources.source_failures import invalid_unit, unit_faults
@@ -100,7 +101,7 @@ class GroupComparer:
 
         `known`: what the latest version holds in all of these groups, if that was read already.
         """
-        changed = [response for response in responses if not response.unchanged]
+        changed = marked_responses(self._resolution, responses)
         names = [response.name for response in changed if response.failure is None]
         absent = [response.name for response in changed if is_failed_absence(response)]
         members = await self.members([*names, *absent]) if known is None else known
@@ -368,16 +369,16 @@ class GroupComparer:
         claimed = self._findings.claimed.get(name)
         if claimed is None:
             return selected
-        wanted = [unit for unit in selected.wanted if _key(unit) not in claimed]
+        wanted = [unit for unit in selected.wanted if (unit.type, unit.key) not in claimed]
         refusals = [
             RefusedUnit(
                 unit.unit.type,
                 unit.unit.key,
-                f"held by {claimed[_key(unit)]}",
+                f"held by {claimed[unit.type, unit.key]}",
                 *self._selection.summary(unit.unit),
             )
             for unit in selected.wanted
-            if _key(unit) in claimed
+            if (unit.type, unit.key) in claimed
         ]
         refused = [*selected.refusals, *refusals]
         return Selected(wanted, refused, selected.reconsider_at, selected.remarks)
@@ -484,10 +485,6 @@ def _is_all_in(response: SourceResponse, selected: Selected) -> bool:
         and not (response.kept_out or response.gone or response.incomplete or selected.refusals)
         and all(is_as_recorded(unit) for unit in response.units)
     )
-
-
-def _key(unit: IdentifiedUnit) -> Key:
-    return unit.unit.type, unit.unit.key
 
 
 def _fetches(

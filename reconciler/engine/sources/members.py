@@ -25,7 +25,14 @@ async def members_of(
     """Return what the latest version holds in these groups; an empty version costs no query."""
     if actual is None or actual.units == 0 or not names:
         return {}
-    current = await asyncio.to_thread(reader.current_units, actual.id, names)
+    return await asyncio.to_thread(members_in, reader, actual, names)
+
+
+def members_in(
+    reader: Reader, actual: ActualRepository, names: Sequence[str]
+) -> dict[str, list[GroupMember]]:
+    """Return what the latest version holds in these groups; call it in a worker thread."""
+    current = reader.current_units(actual.id, names)
     return {
         name: [
             GroupMember(unit.digest, stored_unit(unit.body), unit.source, unit.body)

@@ -11,6 +11,7 @@ from reconciler.database import Reader
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession, no_scratchpads
 from reconciler.engine.run.progress import ProgressTask
 from reconciler.engine.session.session import Session
+from reconciler.engine.sources.marks import Marks, marks_of
 from reconciler.engine.sources.members import digest_of
 from reconciler.engine.sources.ownership import NameOwnership
 from reconciler.engine.sources.selection import Selection
@@ -127,6 +128,7 @@ class RepositoryResolution:
     findings: Findings
     task: ProgressTask
     keeps_named: bool
+    marks: Marks
 
     @classmethod
     def start(
@@ -151,7 +153,8 @@ class RepositoryResolution:
         task = session.progress.task(f"reading {repository.meta.name}", noun)
         keeps_named = repository.guard.keeps_named and not allow_destroy
         findings = Findings(ownership, scratchpads)
-        return cls(session, plugin, repository, state, findings, task, keeps_named)
+        marks = marks_of(session.reader, importer_class_of(plugin), repository, actual=state)
+        return cls(session, plugin, repository, state, findings, task, keeps_named, marks)
 
     @property
     def reader(self) -> Reader:

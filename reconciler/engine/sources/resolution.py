@@ -19,6 +19,7 @@ from reconciler.engine.sources.batches import BatchSizer
 from reconciler.engine.sources.copied_rules import rules_of_source
 from reconciler.engine.sources.declared_source import DeclaredSource
 from reconciler.engine.sources.group_comparer import droppable
+from reconciler.engine.sources.marked_groups import mark_uploads
 from reconciler.engine.sources.members import members_of
 from reconciler.engine.sources.name_conflicts import (
     checked_tree,
@@ -64,6 +65,7 @@ async def resolve(
                 resolver = make_resolver(resolution, source, desired, others=others, former=former)
                 await resolver.run()
         await _drop_undeclared_sources(resolution, desired)
+        await mark_uploads(resolution, _selection(resolution, None, desired))
     finally:
         resolution.task.done()
     content = await _changes(resolution, desired)

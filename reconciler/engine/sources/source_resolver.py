@@ -246,6 +246,7 @@ class SourceResolver(ABC):
         if response.failure is not None:
             return response, []
         try:
+            response = self._resolution.marks.on(response)
             return response, self._comparer.decide(response, response.units)
         except Exception as error:  # the content type decides: its failure is the group's
             return replace(response, failure=error), []

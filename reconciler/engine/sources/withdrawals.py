@@ -1,5 +1,7 @@
 """Groups that upstream withdrew: it has them, and offers nothing of them (a quarantine, PEP 792).
 
+So are those that people have put into quarantine here, whichever source brought them.
+
 A withdrawal reaches whatever shows the group, as a deny does: pinned versions, repositories that
 keep what upstream removes, and copies.
 """
@@ -11,7 +13,7 @@ from functools import cached_property
 
 from reconciler.database import QUARANTINED as QUARANTINED
 from reconciler.database import WITHDRAWN, WITHDRAWN_GONE, Reader
-from reconciler.model import SourceKind
+from reconciler.model import UPLOAD, SourceKind
 from reconciler.plan import ContentChanges
 
 _COPIED = f"{SourceKind.REPOSITORY.value}:"
@@ -37,10 +39,12 @@ class Withdrawals:
         if repository_id is None or name in behind:
             return {}
         groups = self._reader.withdrawn_groups(repository_id)
+        quarantined = self._reader.quarantined_by_hand(repository_id)
         content = self._planned.get(name)
         if content is not None:
             groups = _as_planned(groups, content)
-        for source in self._reader.committed_sources(repository_id):
+        for source in {*self._reader.committed_sources(repository_id), UPLOAD}:
+            groups.setdefault(source, set()).update(quarantined)
             if source.startswith(_COPIED):
                 copied = self.of(source.removeprefix(_COPIED), (*behind, name))
                 groups.setdefault(source, set()).update(*copied.values())

@@ -12,6 +12,7 @@ from functools import partial
 
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.session.session import Session
+from reconciler.engine.sources.marks import marks_of
 from reconciler.engine.sources.members import declared_unit
 from reconciler.engine.sources.name_conflicts import needs_distinct_names, tree_faults
 from reconciler.engine.sources.ownership import NameOwnership
@@ -34,6 +35,9 @@ class Admission:
         self._session = session
         self._target = target
         self._files = files
+        self._marks = marks_of(
+            target.writer, target.importer_class, target.repository, actual=target.actual
+        )
         self._folded = needs_distinct_names(desired, target.name)
         select = partial(Selection.of, session, target.plugin, now=session.clock())
         self._selection = select(options=target.source.options, filters=())
@@ -81,6 +85,7 @@ class Admission:
         self, group: str, units: Sequence[Unit], members: Sequence[GroupMember]
     ) -> tuple[Refused | Denied | None, list[IdentifiedUnit], list[ChangeLine]]:
         """Run the plugin's code; an error for the uploader is returned, not raised."""
+        units = self._marks.applied(group, units)
         selected = self._selection.selected(group, self._selection.decide(group, units), [])
         if selected.refusals:
             refusal = selected.refusals[0]

@@ -6,7 +6,6 @@ They hold no lease of the repository: a file that arrives during a long sync hur
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +18,9 @@ import msgspec
 
 from reconciler.engine.plugin_calls.plugin_errors import error_message
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
-from reconciler.engine.publishing.release import release_publication
-from reconciler.engine.publishing.release_target import ReleasePolicy
-from reconciler.engine.run.lease import PATIENCE, STEP, wait_for_lease
+from reconciler.engine.run.lease import PATIENCE, STEP
 from reconciler.engine.session.disabled_plugins import Faults, unusable_error
 from reconciler.engine.session.session import WritingSession
-from reconciler.engine.sources.version_reference import VersionReference
 from reconciler.engine.uploads.admission import Admission, check_grant
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
 from reconciler.engine.uploads.plugin_results import (
@@ -34,6 +30,7 @@ from reconciler.engine.uploads.plugin_results import (
     upload_faults,
 )
 from reconciler.engine.uploads.recording import commit, record_units, restore_bytes
+from reconciler.engine.uploads.releasing import release_publications
 from reconciler.engine.uploads.removals import (
     leaving_units,
     removal_changes,
@@ -47,7 +44,6 @@ from reconciler.model import (
     DesiredState,
     Grant,
     Kind,
-    Publication,
     Ref,
     SourceKind,
     StoredUnit,
@@ -281,7 +277,7 @@ class Uploads:
 
         result = await COMMITTING.run(attempt)
         # What changed nothing may still wait to be shown: an earlier release may have failed.
-        shown, delayed = await self._release_publications(repository)
+        shown, delayed = await release_publications(self._session, self._desired, repository)
         return replace(result, shown=tuple(shown), delayed=tuple(delayed))
 
     def _commit(
@@ -343,34 +339,6 @@ class Uploads:
             )
         plugin = self._session.registry.importer(repository.type)
         return UploadTarget(self._session.writer, plugin, repository, source, state)
-
-    async def _release_publications(self, repository: str) -> tuple[list[str], list[str]]:
-        """Release the publications of the latest version.
-
-        Returns the paths that show it, and why others do not show it yet. That is no failure of
-        the upload: it is recorded, and a client that heard of a failure would send it again.
-        """
-        shown: list[str] = []
-        delayed: list[str] = []
-        for publication in self._desired.publications.values():
-            reference = VersionReference(publication.version)
-            if publication.repository != repository or not reference.is_latest:
-                continue
-            try:
-                await wait_for_lease(partial(self._release, publication))
-                shown.append(f"/{publication.path}/")
-            except (ReconcilerError, OSError) as error:
-                delayed.append(
-                    f"publication `{publication.meta.name}` does not show it yet:"
-                    f" {error_message(error)}"
-                )
-        return shown, delayed
-
-    async def _release(self, publication: Publication) -> str:
-        actual = await asyncio.to_thread(self._session.writer.actual_state)
-        guard = self._desired.repositories[publication.repository].guard
-        policy = ReleasePolicy(self._desired, guard=guard)
-        return await release_publication(self._session, publication, actual, policy=policy)
 
 
 def _read_whole(answer: Any) -> Any:

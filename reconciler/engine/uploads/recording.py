@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from reconciler.database import CommittedGroup, StagedGroup, StagedMember
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.session.session import WritingSession
+from reconciler.engine.sources.marked_groups import UPLOADS_BASIS
 from reconciler.engine.sources.source_responses import BY_SOURCE
 from reconciler.engine.transfer.artifact_fetcher import BLOCK, ArtifactFetcher, InFlight
 from reconciler.engine.transfer.stored_bytes import reliable_sizes
@@ -19,8 +20,6 @@ from reconciler.errors import Conflict
 from reconciler.model import UPLOAD, CheckedTree, Digest, artifact_digest, group_digest
 from reconciler.plan import REMOVE
 from reconciler.plugin import UploadedFile
-
-_BASIS = Digest.of_value([UPLOAD])  # no options or filters: an upload is decided once
 
 
 def record_units(
@@ -120,7 +119,9 @@ def _staged_group(group: GroupChanges) -> StagedGroup:
         line.digest for line in group.lines if line.op == REMOVE
     }
     before = group_digest(member.digest for member in group.before) if group.before else None
-    committed = CommittedGroup(group.name, BY_SOURCE, _BASIS) if left or group.arriving else None
+    committed = (
+        CommittedGroup(group.name, BY_SOURCE, UPLOADS_BASIS) if left or group.arriving else None
+    )
     return StagedGroup(group.name, UPLOAD, before, committed)
 
 

@@ -56,6 +56,7 @@ VALUES: dict[str, Value] = {
     "headers": {"X-Team": "a"},
     "timeouts": {"read": "5s"},
     "retries": 1,
+    "yank": [{"what": "attrs==1.0"}],
     "concurrency": 2,
     "rateLimit": "5/s",
     "redirects": "any",
@@ -123,6 +124,7 @@ class Manifests:
     def part(self, place: str) -> Value:
         parts: dict[str, Value] = {
             "Remote": self.remote,
+            "Repository": self.base,
             "Filter": self.filter,
             "remote:": self.source,
             "repository:": self.copied,

@@ -10,6 +10,7 @@ that led to them. Must never know: dependencies of packages, pages.
     selection .......... all of them together, for one project
     checks ............. one key, one file: the base of all checks
     project_filter ..... projects that a filter keeps out by name alone
+    marks .............. what a repository says itself: yanked releases, the status of projects
     evidence_facts ..... fetches licences and attestations, for the files that all else lets in
 """
 

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from reconciler.database.columns import HexPacked, Identity, MediaType, Name
+from reconciler.database.columns import HexPacked, Identity, MediaType, Moment, Name
 
 revision = "0005"
 down_revision = "0004"
@@ -133,6 +133,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("reason = 'quarantined upstream'"),
     )
     _create_index_tables()
+    _create_tables_of_uploads()
     if op.get_bind().dialect.name == "sqlite":
         _write_entries_anew()
     else:
@@ -248,6 +249,42 @@ def _create_index_tables() -> None:
         sa.Column("crc", Identity, nullable=False),
         sa.Column("chunks", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_chunked_page")),
+    )
+
+
+def _create_tables_of_uploads() -> None:
+    op.create_table(
+        "mark",
+        sa.Column("repository_id", Identity, nullable=False),
+        sa.Column("kind", Name, nullable=False),
+        sa.Column("what", Name, nullable=False),
+        sa.Column("group_names", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("made_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repository.id"], name=op.f("fk_mark_repository_id_repository")
+        ),
+        sa.PrimaryKeyConstraint("repository_id", "kind", "what", name=op.f("pk_mark")),
+    )
+    op.create_table(
+        "removed_upload",
+        sa.Column("repository_id", Identity, nullable=False),
+        sa.Column("group_name", Name, nullable=False),
+        sa.Column("type", Name, nullable=False),
+        sa.Column("key", Name, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("removed_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"],
+            ["repository.id"],
+            name=op.f("fk_removed_upload_repository_id_repository"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "repository_id", "group_name", "type", "key", name=op.f("pk_removed_upload")
+        ),
     )
 
 

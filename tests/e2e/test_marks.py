@@ -1,0 +1,163 @@
+"""Marks on uploads and on a mirror: by hand and by manifest, shown, kept by syncs, undone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from reconciler.plugin.registry import Registry
+from reconciler.serve_adapter import assembled
+from tests.support.asgi import AsgiResponse, Client, live
+from tests.support.mirror import Done, Mirror, call, publication, remote, resource
+from tests.support.upstream import Upstream, upstream
+from tests.support.wheels import build_sdist, build_wheel
+
+ACME = build_wheel("acme", "1.0")
+SDIST = build_sdist("foo", "1.0")
+FOO = "foo-1.0-py3-none-any.whl"
+JSON = "application/vnd.pypi.simple.v1+json"
+
+
+class Site(Mirror):
+    """Uploads beside a mirror, published."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.url = url
+        super().__init__(folder)
+        self.says()
+
+    def says(self, more: str = "") -> None:
+        sources = "sources:\n  - upload: {}\n  - remote: {name: up, everything: true}\n"
+        team = resource("Repository", "team", f"type: python\n{sources}{more}")
+        self.declare(remote(self.url), team, publication())
+
+    def do(self, *words: str) -> Done:
+        return call([*words, "--home", str(self.home.root)])
+
+    def done(self, *words: str) -> str:
+        done = self.do(*words)
+        assert done.code == 0, done.out + done.err
+        return done.out
+
+    def ask(self, path: str) -> AsgiResponse:
+        """Ask as a client that prefers JSON."""
+
+        async def talk() -> AsgiResponse:
+            application = assembled(self.home, Registry())
+            try:
+                return await Client(application).get(f"/team/{path}", headers=[("accept", JSON)])
+            finally:
+                await live(application, "lifespan.startup", "lifespan.shutdown")
+
+        return asyncio.run(talk())
+
+    def page(self, project: str) -> Any:
+        return msgspec.json.decode(self.ask(f"simple/{project}/").body)
+
+    def sha256(self, filename: str) -> str:
+        project = filename.partition("-")[0]
+        [file] = [each for each in self.page(project)["files"] if each["filename"] == filename]
+        return str(file["hashes"]["sha256"])
+
+    def yanked(self, project: str) -> dict[str, Any]:
+        """Return what the page says of each file of a project."""
+        return {file["filename"]: file.get("yanked") for file in self.page(project)["files"]}
+
+
+@pytest.fixture
+def index() -> Iterator[Upstream]:
+    with upstream() as served:
+        yield served
+
+
+@pytest.fixture
+def site(tmp_path: Path, index: Upstream) -> Site:
+    """A mirror of two releases of `foo`, and an upload of `acme`."""
+    index.release("foo", "1.0")
+    index.release("foo", "2.0")
+    made = Site(tmp_path, index.url)
+    made.applied()
+    wheel = tmp_path / ACME.filename
+    wheel.write_bytes(ACME.content)
+    made.done("upload", "team", str(wheel))
+    return made
+
+
+def test_a_yank_by_hand_outlives_syncs_until_it_is_taken_back(site: Site, index: Upstream) -> None:
+    before = site.version()[1]
+    out = site.done("yank", "team", "Foo==1.0", "acme==1.0", "--reason", "broken")
+    assert out == "version 3: yank Foo==1.0 acme==1.0, 2 units changed\n"
+    assert site.yanked("foo") == {FOO: "broken", "foo-2.0-py3-none-any.whl": None}
+    assert site.yanked("acme") == {ACME.filename: "broken"}
+    assert "nothing changes" in site.done("yank", "team", "foo==1.0", "--reason", "broken")
+    assert not site.pending(), "a sync neither undoes it nor has anything to write"
+    index.offer("foo", SDIST)
+    index.release("foo", "3.0")
+    site.applied()
+    assert [each for each, said in site.yanked("foo").items() if said] == [FOO, SDIST.filename]
+    site.done("unyank", "team", "foo==1.0")
+    site.done("unyank", "team", "acme==1.0")
+    assert not any({**site.yanked("foo"), **site.yanked("acme")}.values())
+    site.applied()
+    assert not any(site.yanked("foo").values())
+    assert site.do("unyank", "team", "acme==1.0").code == 1
+    assert before != site.version()[1], "a release came meanwhile"
+
+
+def test_what_upstream_says_comes_back_with_an_unyank(site: Site, index: Upstream) -> None:
+    site.done("yank", "team", FOO, "--reason", "ours")
+    index.say("foo", "1.0", yanked="theirs")
+    site.applied()
+    assert site.yanked("foo")[FOO] == "ours"
+    site.done("unyank", "team", FOO)
+    assert site.yanked("foo")[FOO] == "theirs"
+
+
+def test_the_manifest_yanks_what_is_mirrored_and_what_is_uploaded(site: Site) -> None:
+    before = site.version()[1]
+    site.says("yank:\n  - {what: foo==1.0, reason: broken}\n  - {what: acme==1.0}\n")
+    plan = site.plan().out
+    assert '~ foo 1.0                      wheel   yanked: "broken"' in plan
+    assert "~ acme 1.0                     wheel   yanked\n" in plan
+    site.applied()
+    assert (site.yanked("foo")[FOO], site.yanked("acme")) == ("broken", {ACME.filename: True})
+    assert not site.pending()
+    refused = site.do("unyank", "team", "acme==1.0")
+    assert (refused.code, "the manifest of repository `team`" in refused.err) == (1, True)
+    explained = site.done("explain", "team", "foo==1.0", "--offline")
+    assert '  `foo==1.0` is yanked by the manifest: "broken"\n' in explained
+    site.says()
+    site.applied()
+    assert site.version()[1] == before, "what `git revert` takes away leaves no trace"
+
+
+def test_the_status_of_a_project_is_shown_and_a_quarantine_withholds_it(site: Site) -> None:
+    before, file = site.version()[1], f"files/foo/{site.sha256(FOO)}/{FOO}"
+    site.done("mark", "team", "acme", "archived", "--reason", "use foo")
+    assert site.page("acme")["project-status"] == {"status": "archived", "reason": "use foo"}
+    site.done("mark", "team", "foo", "quarantined")
+    assert (site.ask("simple/foo/").status, site.ask(file).status) == (404, 404)
+    assert not site.pending()
+    site.done("unmark", "team", "foo", "acme")
+    assert (site.ask(file).status, "project-status" in site.page("acme")) == (200, False)
+    assert site.version()[1] == before
+    history = site.do("history", "team", "-o", "json").document
+    assert [each["provenance"]["action"] for each in history[:2]] == [
+        "unmark foo acme",
+        "mark foo quarantined",
+    ]
+    assert all(each["provenance"]["principal"] for each in history)
+
+
+def test_a_type_without_marks_says_so_where_the_key_stands(tmp_path: Path) -> None:
+    yank = "yank:\n  - {what: report.txt}\n"
+    files = resource("Repository", "files", f"type: file\nsources:\n  - upload: {{}}\n{yank}")
+    site = Mirror(tmp_path, files)
+    done = site.plan()
+    assert (done.code, "content of type `file` cannot be yanked" in done.err) == (1, True)
+    assert f"{site.manifest}:8:3" in done.err
