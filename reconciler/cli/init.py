@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -132,7 +132,10 @@ def _check(registry: Registry, draft: Draft, written: list[Path]) -> None:
     from reconciler import manifest
 
     limits = invocation.current().limits
-    reach = replace(limits, paths=(*limits.paths, *map(os.path.realpath, draft.reads)))
+    reach = replace(
+        limits,
+        paths=(*limits.paths, *map(os.path.realpath, [*draft.reads, *draft.take_over_reads])),
+    )
     try:
         for folder in sorted({path.parent for path in written}):
             manifest.read([str(folder)], registry, limits=reach)
@@ -177,13 +180,19 @@ def _lines(draft: Draft, directory: Path, written: list[str]) -> Iterator[str]:
 
 def _next(draft: Draft, directory: Path) -> Iterator[tuple[str, str]]:
     """Yield the commands that follow, each with its purpose."""
-    allowed = "".join(f" --allow-path {quote(path)}" for path in draft.reads)
-    manifests = f"{quote(str(directory / FOLDER))}{allowed}"
+    manifests = _named(directory / FOLDER, draft.reads)
     if draft.take_over:
-        folder = f"{quote(str(directory / TAKE_OVER))}{allowed}"
-        yield f"reconciler apply {folder}", "once: the bytes that are on disk"
+        once = _named(directory / TAKE_OVER, draft.take_over_reads)
+        yield f"reconciler apply {once}", "once: the bytes that are on disk"
     yield f"reconciler plan {manifests}", "the difference, with reasons"
     yield f"reconciler apply {manifests}", "carries it out"
     if draft.take_over:
-        yield f"reconciler apply {manifests} --prune", "ends what was applied once"
+        command = f"reconciler apply {manifests} --prune --allow-destroy"
+        yield command, "ends what was applied once"
     yield "reconciler serve", "publications over HTTP"
+
+
+def _named(folder: Path, reads: Sequence[str]) -> str:
+    """Return a folder of manifests, and what these may read."""
+    allowed = "".join(f" --allow-path {quote(path)}" for path in reads)
+    return f"{quote(str(folder))}{allowed}"

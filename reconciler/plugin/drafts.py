@@ -60,6 +60,7 @@ class Draft:
     remarks: Options of the description that have no equal.
     reads: Absolute paths outside of the manifests that they read: these need `--allow-path`.
     take_over: Resources to apply once, before the others: they bring bytes that are on disk.
+    take_over_reads: As `reads`, of these.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Draft:
     remarks: Sequence[Remark] = ()
     reads: Sequence[str] = ()
     take_over: Sequence[DraftResource] = ()
+    take_over_reads: Sequence[str] = ()
 
 
 class Description:

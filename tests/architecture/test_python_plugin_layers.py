@@ -24,9 +24,11 @@ KNOWS = {
     "uploads": READING | {"options"},
     "arriving": WORDS | {"constants"},
     "publishing": READING | {"uploads"},
+    "local_trees": READING | {"options"},
     "content": KEYS | {"selecting", "dependencies"},
     "constants": frozenset[str](),
-    "simple_importer": KEYS | {"selecting", "dependencies", "constants", "uploads", "arriving"},
+    "simple_importer": KEYS
+    | {"selecting", "dependencies", "constants", "uploads", "arriving", "local_trees"},
     "": frozenset({"content", "simple_importer", "publishing"}),
 }
 

@@ -14,6 +14,7 @@ never know: SQL, manifests, the engine, other ecosystems; `reconciler.plugin` is
     dependencies ..... what packages depend on, wave by wave
     uploads .......... distributions that are sent: checks, and the endpoint of twine and its like
     arriving ......... manifests to start from, and those that other tools' set-ups amount to
+    local_trees ...... trees and folders on disk, as pages of an index
     content .......... the two content types
     simple_importer .. asks the index: which projects, which files
     publishing ....... units -> pages and files of a publication

@@ -35,6 +35,15 @@ from reconciler_python.dependencies.unmet_requirements import (
     missing_project_error,
     unmet_requirement,
 )
+from reconciler_python.local_trees import (
+    FolderProject,
+    FolderTree,
+    PageTree,
+    is_local,
+    local_tree,
+    localised,
+    project_page,
+)
 from reconciler_python.matching.subjects import projects as projects_of
 from reconciler_python.options.conduit import Conduit
 from reconciler_python.options.filter_options import FilterOptions
@@ -50,6 +59,7 @@ from reconciler_python.selecting.project_filter import ProjectFilter
 from reconciler_python.selecting.source_checks import selects_part
 
 T = TypeVar("T")
+Tree = PageTree | FolderTree
 
 _LONG_PAGE: Final = 1024 * 1024  # bytes: reading fewer does not hold up the loop
 _SERIAL: Final = "serial:"
@@ -141,32 +151,12 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
         With a glob, or without any key, the list decides. With `dependencies`, what these require
         as well; a source that takes everything has that already.
         """
-        options = conduit.options
-        named = options.named_projects()
-        if options.dependencies and selects_part(options):
-            start = (
-                _named(options, named)
-                if named is not None
-                else _listed(conduit, options, await _projects(await _list_page(conduit), options))
-            )
-            async for group in Closure(conduit, list(start), partial(_load, conduit)).groups():
+        tree = await local_tree(conduit)
+        async for group in _groups(conduit, tree):
+            if tree is None or isinstance(group, Unchanged):
                 yield group
-        elif named is not None:
-            for group in _named(options, named):
-                yield group
-        else:
-            page = await _list_page(conduit)
-            if conduit.unchanged(f"{_SERIALS}{page.validator}"):
-                yield UNCHANGED
-                return
-            projects = await _projects(page, options)
-            if None in projects.values():
-                conduit.unchanged(
-                    f"{_NAMES}{page.validator}"
-                )  # of projects without a serial only their own pages tell
-            del page  # tens of megabytes
-            for group in _listed(conduit, options, projects):
-                yield group
+            else:
+                yield await tree.with_page(conduit, group)
 
     async def read(self, conduit: Conduit, group: Group) -> Iterable[Unit] | Unchanged:
         """Return the distributions of one project.
@@ -174,7 +164,7 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
         Raises Withdrawn for a quarantined one (PEP 792: no file of it may be offered), and
         Malformed where `requirements` or `files` ask for what the index does not have.
         """
-        pulled: ClosureResult | None = group.data
+        pulled = _pulled(group)
         if pulled is not None and pulled.failure is not None:
             if isinstance(pulled.failure, Gone):
                 _raise_missing(conduit, group.name, pulled.failure)
@@ -200,6 +190,37 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
             conduit.incomplete("it waits for a project that could not be read")
         units = annotate(units, pulled, conduit.refuse)
         return await with_evidence(conduit, group.name, await conduit.with_first_seen(units))
+
+
+async def _groups(conduit: Conduit, tree: Tree | None) -> AsyncIterator[Group | Unchanged]:
+    options = conduit.options
+    named = options.named_projects()
+    if options.dependencies and selects_part(options):
+        start = (
+            _named(options, named)
+            if named is not None
+            else _listed(
+                conduit, options, await _projects(await _list_page(conduit, tree), options)
+            )
+        )
+        async for group in Closure(conduit, list(start), partial(_load, conduit, tree)).groups():
+            yield group
+    elif named is not None:
+        for group in _named(options, named):
+            yield group
+    else:
+        page = await _list_page(conduit, tree)
+        if conduit.unchanged(f"{_SERIALS}{page.validator}"):
+            yield UNCHANGED
+            return
+        projects = await _projects(page, options)
+        if None in projects.values():
+            conduit.unchanged(
+                f"{_NAMES}{page.validator}"
+            )  # of projects without a serial only their own pages tell
+        del page  # tens of megabytes
+        for group in _listed(conduit, options, projects):
+            yield group
 
 
 def _raise_missing(conduit: Conduit, project: str, gone: Gone) -> NoReturn:
@@ -247,15 +268,29 @@ def _listed(
     yield from _named(options, sorted(literal - serials.keys()))
 
 
-async def _load(conduit: Conduit, group: Group) -> tuple[str, list[Unit]]:
+async def _all_projects(conduit: Conduit, tree: Tree | None) -> dict[str, int | None]:
+    return await _projects(await _list_page(conduit, tree), conduit.options)
+
+
+async def _load(conduit: Conduit, tree: Tree | None, group: Group) -> tuple[str, list[Unit]]:
     """Read a project for the closure, without refusals: `read` reports those."""
-    page = await _page(conduit, group)
+    page = await (_page(conduit, group) if tree is None else tree.project_page(conduit, group.name))
     units = await _units(conduit.options, group, page, refuse=lambda key, reason: None)
     return page.validator, list(await conduit.with_first_seen(units))
 
 
 async def _page(conduit: Conduit, group: Group) -> Page:
+    if isinstance(group.data, FolderProject):
+        return group.data.page
+    if is_local(conduit.url):
+        return await project_page(conduit, group.name)
     return await conduit.get(f"{group.name}/", accept=ACCEPT, at_least=_serial(group))
+
+
+def _pulled(group: Group) -> ClosureResult | None:
+    """Return what the closure found out about a group."""
+    data = group.data.data if isinstance(group.data, FolderProject) else group.data
+    return data if isinstance(data, ClosureResult) else None
 
 
 async def _units(
@@ -268,6 +303,8 @@ async def _units(
             + (f': "{document.status_reason}"' if document.status_reason else "")
         )
     legacy, unhashed = options.legacy == "allow", options.hashes == "optional"
+    if is_local(page.url):  # the bytes are here: a digest that is missing can be measured
+        document, unhashed = localised(document, page), True
     return project_units(
         group.name, document, page.url, refuse=refuse, legacy=legacy, unhashed=unhashed
     )
@@ -304,11 +341,13 @@ async def _projects(page: Page, options: SelectionOptions) -> dict[str, int | No
     return serials
 
 
-async def _list_page(conduit: Conduit) -> Page:
+async def _list_page(conduit: Conduit, tree: Tree | None) -> Page:
     """Fetch the list of projects.
 
     Raises with a hint where the index has none, or keeps it to itself: named projects need none.
     """
+    if tree is not None:
+        return tree.list_page
     try:
         return await conduit.get("", accept=ACCEPT)
     except (Gone, Refused) as error:

@@ -96,8 +96,9 @@ def translate(description: Description, name: str = "") -> Draft:
             publication(_NAME, _NAME),
         ],
         configuration.remarks.all,
-        [*reads, *([str(tree)] if tree is not None else [])],
+        reads,
         take_over,
+        [str(tree), *reads] if tree is not None else [],
     )
 
 

@@ -27,11 +27,13 @@ _PLAIN_FOLDER = re.compile(
 def fetchable_url(base: str, url: str) -> str | None:
     """Return the URL to fetch, without fragment; None for what must not be fetched.
 
-    That is `file:`, `javascript:` and broken URLs. Blanks are read as browsers do (WHATWG URL 4.4):
-    left out around it, percent-encoded within; tabs and line breaks are left out everywhere. So are
-    user and password: what is recorded and shown holds no secret, and a remote has its `auth` for
-    them.
+    That is `javascript:`, broken URLs, and `file:` on a page that is not on disk itself. Blanks are
+    read as browsers do (WHATWG URL 4.4): left out around it, percent-encoded within; tabs and line
+    breaks are left out everywhere. So are user and password: what is recorded and shown holds no
+    secret, and a remote has its `auth` for them.
     """
+    if base.startswith("file:"):
+        return _local_url(base, url)
     is_absolute = url.startswith(("https://", "http://"))
     straight = None if is_absolute else _STRAIGHT.fullmatch(url)
     folder = _fetchable_folder(base, straight[1]) if straight else ""
@@ -52,6 +54,19 @@ def fetchable_url(base: str, url: str) -> str | None:
         if len(url) <= _LONGEST_URL and url.isprintable() and _FETCHABLE.fullmatch(url)
         else None
     )
+
+
+def _local_url(base: str, url: str) -> str | None:
+    """Return the place on disk that a page on disk names; None for one of a server.
+
+    The core reads nothing outside of the folder of the remote.
+    """
+    try:
+        place = urljoin(base, without_blanks(url).partition("#")[0])
+    except ValueError:
+        return None
+    local = place.startswith("file:///") and place.isprintable() and not set(place) & set("?\\ ")
+    return place if local and len(place) <= _LONGEST_URL else None
 
 
 def absolute_url(base: str, url: str) -> str:
