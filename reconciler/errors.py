@@ -11,7 +11,8 @@ ReconcilerError             message: what, where, what now; `hint` goes on a lin
 |   |-- Refused             upstream refuses the request (401, 403, other 4xx)
 |   |   |-- Denied          a filter denies an upload
 |   |   |   `-- OutOfScope  the credentials of a client are not for this name
-|   |   |-- QuotaExceeded   an upload does not fit into what is left of a quota
+|   |   |-- NameReused      an upload has other bytes under a name that was removed
+|   |-- QuotaExceeded   an upload does not fit into what is left of a quota
 |   |   |-- ForeignOrigin   another host than the remote's own would answer
 |   |   `-- NotAcceptable   upstream has no media type of those that were asked for (406)
 |   |-- Malformed           a response that cannot be parsed or must not be trusted
@@ -130,6 +131,15 @@ class OutOfScope(Denied):
     """The credentials of a client are not for this name."""
 
     code = "outside-scope"
+
+
+class NameReused(Refused):
+    """An upload brings other bytes under a name that was removed.
+
+    Not a conflict: clients that skip what exists would pass over it in silence.
+    """
+
+    code = "name-reused"
 
 
 class QuotaExceeded(Refused):

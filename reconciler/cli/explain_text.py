@@ -37,6 +37,10 @@ def lines(answer: Entry, *, verbose: bool = False) -> Iterator[str]:
         if group["owner"]:
             yield f"  `{group['name']}` belongs to {group['owner']}{_sharing(answer, group)}"
     yield from map(_mark, answer["marks"])
+    yield from (
+        f"  `{each['key']}` was removed by {each['by']}, {each['removedAt']}, and keeps its bytes"
+        for each in answer["removed"]
+    )
     for source in answer["sources"]:
         yield f"{source['source']}{': ' if source['message'] else ''}{source['message']}"
         for group in source["groups"]:

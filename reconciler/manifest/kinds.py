@@ -139,6 +139,10 @@ class SourceUpload(Options):
         description="Names that are for uploads alone, with globs, before anything is uploaded: no"
         " other source ever brings them.",
     )
+    reuse_names: bool = Field(
+        default=False,
+        description="Let other bytes come back under the name of an upload that was removed.",
+    )
 
 
 SOURCES: dict[str, type[Options]] = {

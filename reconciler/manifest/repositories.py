@@ -198,6 +198,7 @@ def _source(
         origin=origin,
         version=spec.repository.version if spec.repository is not None else LATEST,
         reserved=spec.upload.names if spec.upload is not None else (),
+        reuses_names=spec.upload is not None and spec.upload.reuse_names,
         locations=key_locations(
             checked.document,
             path,
@@ -223,7 +224,8 @@ def _core_keys(
         return SourceKind.REPOSITORY, core, spec.repository.name
     if spec.upload is not None:
         names = {"names": list(spec.upload.names)} if spec.upload.names else {}
-        return SourceKind.UPLOAD, names, ""
+        reuse = {"reuseNames": True} if spec.upload.reuse_names else {}
+        return SourceKind.UPLOAD, {**names, **reuse}, ""
     raise NotImplementedError(f"{spec!r} is of a kind without keys here")
 
 

@@ -22,7 +22,7 @@ from reconciler.model.location import KeyLocations
 from reconciler.model.marks import Mark
 
 # Keys of a manifest that are the core's; the others at the same place are the plugin's.
-SOURCE_KEYS = frozenset({"name", "names", "version", "everything"})
+SOURCE_KEYS = frozenset({"name", "names", "reuseNames", "version", "everything"})
 PUBLICATION_KEYS = frozenset(
     {
         "repository",
@@ -160,7 +160,8 @@ class Source(msgspec.Struct, frozen=True):
     number, a digest). `spec`: the entry as plain data; `options`: the plugin's validated model of
     its type-specific keys, `config`: the same as the three levels of a `PluginCallConfiguration`,
     as written. `locations`: by paths below the entry (`("include", 2)`). `reserved`: of uploads,
-    globs of names that no other source brings.
+    globs of names that no other source brings; `reuses_names`: of uploads, other bytes may come
+    back under a name that was removed.
     """
 
     id: str
@@ -173,6 +174,7 @@ class Source(msgspec.Struct, frozen=True):
     version: str | int = LATEST
     locations: KeyLocations = KeyLocations()
     reserved: tuple[str, ...] = ()
+    reuses_names: bool = False
 
 
 class Guard(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from reconciler.serve_adapter import assembled
 from tests.support.asgi import AsgiResponse, Client, live
 from tests.support.mirror import Done, Mirror, call, publication, remote, resource
 from tests.support.upstream import Upstream, upstream
-from tests.support.wheels import build_sdist, build_wheel
+from tests.support.wheels import Built, build_sdist, build_wheel
 
 ACME = build_wheel("acme", "1.0")
 SDIST = build_sdist("foo", "1.0")
@@ -31,8 +31,10 @@ class Site(Mirror):
         super().__init__(folder)
         self.says()
 
-    def says(self, more: str = "") -> None:
-        sources = "sources:\n  - upload: {}\n  - remote: {name: up, everything: true}\n"
+    def says(self, more: str = "", *, upload: str = "") -> None:
+        sources = (
+            f"sources:\n  - upload: {{{upload}}}\n  - remote: {{name: up, everything: true}}\n"
+        )
         team = resource("Repository", "team", f"type: python\n{sources}{more}")
         self.declare(remote(self.url), team, publication())
 
@@ -59,6 +61,11 @@ class Site(Mirror):
     def page(self, project: str) -> Any:
         return msgspec.json.decode(self.ask(f"simple/{project}/").body)
 
+    def upload(self, built: Built) -> Done:
+        path = self.folder / built.filename
+        path.write_bytes(built.content)
+        return self.do("upload", "team", str(path))
+
     def sha256(self, filename: str) -> str:
         project = filename.partition("-")[0]
         [file] = [each for each in self.page(project)["files"] if each["filename"] == filename]
@@ -82,9 +89,7 @@ def site(tmp_path: Path, index: Upstream) -> Site:
     index.release("foo", "2.0")
     made = Site(tmp_path, index.url)
     made.applied()
-    wheel = tmp_path / ACME.filename
-    wheel.write_bytes(ACME.content)
-    made.done("upload", "team", str(wheel))
+    assert made.upload(ACME).code == 0
     return made
 
 
@@ -152,6 +157,30 @@ def test_the_status_of_a_project_is_shown_and_a_quarantine_withholds_it(site: Si
         "mark foo quarantined",
     ]
     assert all(each["provenance"]["principal"] for each in history)
+
+
+def test_a_removed_name_comes_back_with_its_bytes_alone(site: Site) -> None:
+    """An installer that has the file, or its digest in a lock, must not meet another one."""
+    other = build_wheel("acme", "1.0", padding=b"other")
+    assert other.content != ACME.content
+    site.done("remove", "team", ACME.filename)
+    assert site.upload(ACME).code == 0, "the same bytes are the same file"
+    site.done("remove", "team", ACME.filename)
+    refused = site.upload(other)
+    assert (refused.code, "comes back with the same bytes alone" in refused.err) == (1, True)
+    explained = site.done("explain", "team", ACME.filename, "--offline")
+    assert f"  `{ACME.filename}` was removed by " in explained
+    site.says(upload="reuseNames: true")
+    site.applied()
+    assert site.upload(other).code == 0
+    assert "was removed by" not in site.done("explain", "team", ACME.filename, "--offline")
+
+
+def test_nothing_is_added_to_an_archived_project(site: Site) -> None:
+    site.done("mark", "team", "acme", "archived")
+    refused = site.upload(build_wheel("acme", "2.0"))
+    assert (refused.code, "is archived: nothing is added to it" in refused.err) == (1, True)
+    assert site.upload(ACME).code == 0, "what is there already is no addition"
 
 
 def test_a_type_without_marks_says_so_where_the_key_stands(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from reconciler.engine.explaining.matching_units import (
     MatchingUnit,
     matches_subject,
     matching_units,
+    removed_documents,
     unit_documents,
 )
 from reconciler.engine.explaining.rule_chains import Chains
@@ -119,6 +120,7 @@ async def explain(
         "marks": [
             document for group in groups for document in mark_documents(resolution.marks, group)
         ],
+        "removed": await asyncio.to_thread(removed_documents, resolution, subject, groups),
         "groups": [{"name": group, "owner": resolution.ownership.owner(group)} for group in groups],
         "sources": sources,
         "buckets": resolution.importer_class.shared_groups,

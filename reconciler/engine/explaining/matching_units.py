@@ -83,6 +83,24 @@ def matches_subject(
         return bool(content_type.matches(group, unit, subject))
 
 
+def removed_documents(
+    resolution: RepositoryResolution, subject: str, groups: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the uploads that the subject means and that were removed: their names are taken."""
+    if resolution.actual is None:
+        return []
+    return [
+        {
+            "group": removed.group,
+            "key": removed.key,
+            "by": removed.principal,
+            "removedAt": format_instant(removed.removed_at),
+        }
+        for removed in resolution.reader.removed_uploads(resolution.actual.id, groups)
+        if matches_subject(resolution, removed.group, stored_unit(removed.body), subject=subject)
+    ]
+
+
 def format_instant(moment: datetime) -> str:
     """Format a time as ISO 8601 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -18,6 +18,7 @@ from reconciler.engine.sources.name_conflicts import needs_distinct_names, tree_
 from reconciler.engine.sources.ownership import NameOwnership
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.transfer.metadata_recovery import ArtifactReader, stored_bytes_reader
+from reconciler.engine.uploads.removed_names import RemovedNames
 from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict, Denied, OutOfScope, Refused
@@ -91,6 +92,11 @@ class Admission:
             refusal = selected.refusals[0]
             return Refused(f"`{refusal.key}` is refused: {refusal.reason}"), [], []
         wanted = selected.wanted
+        names = RemovedNames(self._target, [group])
+        for unit in wanted:
+            reused = names.refusal(group, unit.unit, self._selection)
+            if reused is not None:
+                return reused, [], []
         uploaded = [member.unit for member in members if member.source == UPLOAD]
         denied = self._denial(group, [unit.unit for unit in wanted], uploaded)
         lines = difference(

@@ -14,6 +14,7 @@ from reconciler.engine.sources.source_responses import BY_SOURCE
 from reconciler.engine.transfer.artifact_fetcher import BLOCK, ArtifactFetcher, InFlight
 from reconciler.engine.transfer.stored_bytes import reliable_sizes
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings
+from reconciler.engine.uploads.removed_names import manual_changes
 from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict
@@ -75,6 +76,7 @@ def commit(
                 scratchpads=scratchpads.written,
                 seen=scratchpads.seen,
                 tree=tree,
+                manual=manual_changes(groups, principal, session.clock()),
             ).number
         except Conflict as error:
             raise Conflict(error.message, hint=error.hint, retry_after=1) from None

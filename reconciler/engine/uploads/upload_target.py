@@ -57,7 +57,9 @@ class UploadTarget:
     def members(self, group: str) -> list[GroupMember]:
         """Return what a group holds now, whichever source brought it."""
         rows = self.writer.current_units(self.actual.id, [group]).get(group, [])
-        return [GroupMember(row.digest, stored_unit(row.body), row.source) for row in rows]
+        return [
+            GroupMember(row.digest, stored_unit(row.body), row.source, row.body) for row in rows
+        ]
 
 
 @dataclass(slots=True)

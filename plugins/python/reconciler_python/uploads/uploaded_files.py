@@ -25,7 +25,7 @@ from reconciler_python.reading.filenames import (
     project_name,
     stem_and_type,
 )
-from reconciler_python.reading.units import DISTRIBUTION
+from reconciler_python.reading.units import DISTRIBUTION, PROJECT
 from reconciler_python.uploads.core_metadata import read_metadata
 from reconciler_python.uploads.form import check_agreement, check_digests
 from reconciler_python.uploads.refusals import FileExists, UploadRefused
@@ -35,6 +35,7 @@ from reconciler_python.uploads.wheels import check_wheel
 __all__ = ["received_units"]
 
 _TAKEN: Final = (WHEEL, SDIST)
+_CLOSED: Final = frozenset({"archived", "quarantined"})  # PEP 792
 
 
 def received_units(
@@ -52,6 +53,7 @@ def received_units(
     same = _held_file(held, file)
     if same is not None:
         return [(project, _again(same))]
+    _check_status(held)
     _check_release(held, file.name, version, package_type=package_type)
     metadata, core_metadata = _read_archive(file, project, version, package_type=package_type)
     facts: dict[str, Any] = {
@@ -116,6 +118,19 @@ def _held_file(held: Iterable[StoredUnit], file: UploadedFile) -> StoredUnit | N
             hint="a filename keeps its bytes for ever: raise the version, or add a build number",
         )
     return None
+
+
+def _check_status(held: Iterable[StoredUnit]) -> None:
+    """Raise UploadRefused for a project that is marked as one that nothing is added to."""
+    for unit in held:
+        status = unit.metadata.get("status") if unit.type == PROJECT else None
+        if status in _CLOSED:
+            raise UploadRefused(
+                f"project-{status}",
+                f"the project `{unit.group}` is {status}: nothing is added to it",
+                hint=f"`reconciler unmark REPOSITORY {unit.group}` opens it again",
+                status=403,
+            )
 
 
 def _again(unit: StoredUnit) -> Unit:
