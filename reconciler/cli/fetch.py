@@ -62,6 +62,7 @@ def _document(report: FetchReport) -> dict[str, Any]:
         "present": report.present,
         "fetched": report.fetched,
         "bytes": report.size,
+        "streamed": report.streamed,
         "failed": [
             {
                 "group": file.group,
@@ -88,4 +89,6 @@ def _summary(report: FetchReport) -> str:
     text = f"Fetch: {pluralize(report.fetched, 'file')}"
     text += f" ({size_text(report.size)}) fetched, " if report.fetched else " fetched, "
     text += f"{report.present} there already"
+    if report.streamed:
+        text += f", {report.streamed} never stored (`policy: streamed`)"
     return text + (f", {len(report.failed)} failed." if report.failed else ".")

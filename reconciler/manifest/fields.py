@@ -16,6 +16,7 @@ from reconciler.model import (
     LATEST,
     ON_DEMAND,
     SAME_ORIGIN,
+    STREAMED,
     Digest,
     base_url,
     safe_path,
@@ -30,7 +31,7 @@ _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
 _RATE = re.compile(r"([1-9]\d{0,5})/([smh])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _LOCAL = ("/", "./", "../")
-_POLICIES = (IMMEDIATE, ON_DEMAND)
+_POLICIES = (IMMEDIATE, ON_DEMAND, STREAMED)
 _REDIRECTS = (SAME_ORIGIN, ANY_HOST)
 _REDIRECTS_HINT = "`same-origin`, a list of host names such as `[files.example.org]`, or `any`"
 _HOST = re.compile(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -139,12 +140,9 @@ def _base_url(text: str) -> str:
 
 def _policy(text: str) -> str:
     if text not in _POLICIES:
-        what = (
-            "`streamed` is not supported yet"
-            if text == "streamed"
-            else f"unknown policy `{shown(text)}`"
+        raise OptionFault(
+            f"unknown policy `{shown(text)}`", hint="use `immediate`, `on-demand` or `streamed`"
         )
-        raise OptionFault(what, hint="use `immediate` or `on-demand`")
     return text
 
 

@@ -8,7 +8,7 @@ from reconciler.manifest.document import Path
 from reconciler.manifest.resources import Declaration
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation_messages import dotted
-from reconciler.model import ON_DEMAND, SourceKind
+from reconciler.model import UPSTREAM, SourceKind
 
 Table = Mapping[str, Declaration]
 
@@ -36,18 +36,18 @@ def refuse_cycles(copies: Mapping[str, Sequence[tuple[str, Path]]], repositories
 
 
 def partial(repositories: Table, remotes: Table) -> dict[str, str]:
-    """Return the repositories whose files may not be stored, each with its on-demand remote."""
-    on_demand = {
+    """Return the repositories whose files may not be stored, each with the remote that has them."""
+    upstream = {
         name
         for name, declared in remotes.items()
-        if declared.checked.text("spec", "policy") == ON_DEMAND
+        if declared.checked.text("spec", "policy") in UPSTREAM
     }
-    if not on_demand:
+    if not upstream:
         return {}
     seeds = {}
     for name, declared in repositories.items():
         remote = next(
-            (remote for remote in _named(declared, SourceKind.REMOTE) if remote in on_demand), None
+            (remote for remote in _named(declared, SourceKind.REMOTE) if remote in upstream), None
         )
         if remote is not None:
             seeds[name] = remote

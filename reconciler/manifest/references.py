@@ -216,8 +216,8 @@ def _check_exports(
     remote = incomplete.get(repository.name)
     if remote is not None and document.checked.items("spec", "exports"):
         message = (
-            f"an export needs every file, but Remote `{shown(remote)}` fetches those of Repository"
-            f" `{shown(repository.name)}` on demand"
+            f"an export needs every file, but Remote `{shown(remote)}` leaves those of Repository"
+            f" `{shown(repository.name)}` upstream"
         )
         document.checked.refuse(
             ("spec", "exports"),

@@ -42,7 +42,8 @@ PUBLICATION_KEYS = frozenset(
 LATEST = "latest"  # in the place of a version: the newest one
 GRACE = 600  # seconds for which files that a new version dropped stay reachable
 DEFAULT_MAX_SIZE = 5 * 1024**3  # bytes that are read of a file of unknown size
-IMMEDIATE, ON_DEMAND = "immediate", "on-demand"  # policies of a remote
+IMMEDIATE, ON_DEMAND, STREAMED = "immediate", "on-demand", "streamed"  # policies of a remote
+UPSTREAM = frozenset({ON_DEMAND, STREAMED})  # policies by which an apply leaves files upstream
 SAME_ORIGIN, ANY_HOST = "same-origin", "any"  # redirects of a remote
 MIRROR, ADDITIVE = "mirror", "additive"  # modes of a repository
 WITHHOLD = "withhold"  # what a publication does with quarantined projects, unless it keeps them
@@ -127,6 +128,16 @@ class Remote(msgspec.Struct, frozen=True):
     redirects: str | tuple[str, ...] = SAME_ORIGIN
     egress: Egress = Egress()
     max_size: int = DEFAULT_MAX_SIZE  # bytes that are read of a file of unknown size
+
+    @property
+    def leaves_upstream(self) -> bool:
+        """True if an apply leaves its files upstream."""
+        return self.policy in UPSTREAM
+
+    @property
+    def is_streamed(self) -> bool:
+        """True if its files only pass through, and are never stored."""
+        return self.policy == STREAMED
 
 
 class Filter(msgspec.Struct, frozen=True):

@@ -7,5 +7,6 @@ where there is one. Must never know: what the bytes are, where they came from, w
 from reconciler.store.local import LocalStore
 from reconciler.store.memory import MemoryStore
 from reconciler.store.port import Incoming, Store
+from reconciler.store.unstored import UnstoredBytes
 
-__all__ = ["Incoming", "LocalStore", "MemoryStore", "Store"]
+__all__ = ["Incoming", "LocalStore", "MemoryStore", "Store", "UnstoredBytes"]

@@ -74,7 +74,7 @@ def test_every_key_that_is_refused_as_not_supported_yet_is_documented() -> None:
 
 
 # Of these keys one value alone is not supported: the table names it with the key, or in words.
-PARTLY = {"policy: streamed", "proxy"}
+PARTLY = {"proxy"}
 
 
 def promised() -> set[str]:

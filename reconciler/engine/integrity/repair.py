@@ -30,7 +30,6 @@ from reconciler.engine.transfer.stored_bytes import MISSING
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings
 from reconciler.errors import ReconcilerError, StateFault
 from reconciler.model import (
-    ON_DEMAND,
     ActualState,
     DesiredState,
     Digest,
@@ -153,7 +152,7 @@ class Repair:
         repositories: dict[Digest, set[str]] = {}
         for use in uses:
             repositories.setdefault(use.digest, set()).add(use.repository)
-        on_demand = {
+        upstream = {
             digest
             for digest, origins in self._writer.origins_of(repositories).items()
             if self._stays_upstream(repositories[digest], {origin.remote for origin in origins})
@@ -162,7 +161,7 @@ class Repair:
         if unused:
             needed = self._writer.needed_artifacts()
             unused = {digest for digest in unused if digest.raw not in needed}
-        self._writer.forget_damage(unused | on_demand)
+        self._writer.forget_damage(unused | upstream)
         store = self._session.store
         self._stored(
             {digest: store.size(digest) for digest in repositories if store.verify(digest)}
@@ -171,14 +170,12 @@ class Repair:
     def _stays_upstream(self, repositories: Iterable[str], remotes: Set[str]) -> bool:
         """Return True if each repository has a remote of its own that leaves the bytes upstream."""
         return all(
-            any(map(self._is_on_demand, remotes & self._desired.remotes_of(name)))
+            any(map(self._leaves_upstream, remotes & self._desired.remotes_of(name)))
             for name in repositories
         )
 
-    def _is_on_demand(self, remote: str) -> bool:
-        return remote in self._desired.remotes and (
-            self._desired.remotes[remote].policy == ON_DEMAND
-        )
+    def _leaves_upstream(self, remote: str) -> bool:
+        return remote in self._desired.remotes and self._desired.remotes[remote].leaves_upstream
 
     async def _damaged(self) -> set[Digest]:
         return {record.digest for record in await asyncio.to_thread(self._writer.damage)}

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from reconciler.database import Reader
 from reconciler.engine.sources.version_reference import VersionReference
 from reconciler.model import (
-    ON_DEMAND,
     ActualRepository,
     ActualState,
     DesiredState,
@@ -138,7 +137,7 @@ class _LostArtifacts:
         """Return True for a source whose files are stored, or may be fetched later."""
         name = source.removeprefix("remote:")
         remote = self._desired.remotes.get(name)
-        return remote is None or name in allowed or remote.policy != ON_DEMAND
+        return remote is None or name in allowed or not remote.leaves_upstream
 
     def _pinned_versions(self, repository: str) -> set[int]:
         """Return the versions that publications show whatever becomes of the latest one."""

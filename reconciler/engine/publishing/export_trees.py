@@ -113,8 +113,8 @@ def _not_stored(reader: Reader, entry: Entry) -> StateFault:
     if problems:
         return DamagedBytes(problems)
     return StateFault(
-        f"`{entry.path}` cannot be exported: its bytes were left upstream, as `policy: on-demand`"
-        " of its remote says",
+        f"`{entry.path}` cannot be exported: its bytes were left upstream, as the `policy` of its"
+        " remote says",
         hint="an export holds every file: set `policy: immediate`, or publish without `exports`",
     )
 

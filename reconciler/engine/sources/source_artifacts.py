@@ -13,7 +13,6 @@ from reconciler.engine.sources.committed_state import CommittedState
 from reconciler.engine.sources.source_responses import GroupComparison
 from reconciler.errors import DigestMismatch, PluginFault
 from reconciler.model import (
-    ON_DEMAND,
     Artifact,
     Digest,
     IdentifiedUnit,
@@ -64,10 +63,10 @@ class RemoteArtifacts(SourceArtifacts):
         self._session = session
         self._reader: Reader = session.reader
         self._remote = remote
-        self._on_demand = remote.policy == ON_DEMAND
+        self._left_upstream = remote.leaves_upstream
         self.reason = (
             "its bytes are elsewhere upstream now"
-            if self._on_demand
+            if self._left_upstream
             else "its bytes were left upstream until now"
         )
 
@@ -88,7 +87,7 @@ class RemoteArtifacts(SourceArtifacts):
     async def unfetched(
         self, compared: Sequence[GroupComparison], committed: CommittedState
     ) -> Mapping[str, Sequence[IdentifiedUnit]]:
-        if self._on_demand:
+        if self._left_upstream:
             return await self._moved(compared)
         # The policy is part of `rules_digest`: where that is the same, no bytes were left upstream.
         return await self._left(
@@ -97,7 +96,7 @@ class RemoteArtifacts(SourceArtifacts):
 
     async def groups_not_stored(self, groups: Mapping[str, Sequence[Unit]]) -> set[str]:
         """Return the names of groups of which the store lacks bytes that should not be upstream."""
-        if self._on_demand:
+        if self._left_upstream:
             return set()
         stored = await self._stored(
             artifact for units in groups.values() for unit in units for artifact in unit.artifacts
@@ -109,7 +108,7 @@ class RemoteArtifacts(SourceArtifacts):
         }
 
     async def with_downloads(self, changes: Sequence[GroupChange]) -> Sequence[GroupChange]:
-        if self._on_demand:
+        if self._left_upstream:
             return changes
         artifacts = [
             artifact for change in changes for line in change.lines for artifact in line.artifacts

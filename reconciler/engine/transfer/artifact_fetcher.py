@@ -31,7 +31,6 @@ from reconciler.errors import (
 )
 from reconciler.model import (
     DEFAULT_MAX_SIZE,
-    ON_DEMAND,
     Artifact,
     Digest,
     Remote,
@@ -58,7 +57,8 @@ class SourceAccess:
         concurrency: Requests in flight.
         retries: Further tries of a failed download.
         max_size: Bytes that are read of a file at most, unless a larger size is declared.
-        later: Leave files upstream until a client asks for one (`policy: on-demand`).
+        later: Leave files upstream until a client asks for one.
+        passing: Never store them, not even what was measured while planning (`policy: streamed`).
     """
 
     fetcher: Fetcher
@@ -67,6 +67,7 @@ class SourceAccess:
     retries: int
     max_size: int = DEFAULT_MAX_SIZE
     later: bool = False
+    passing: bool = False
 
     @classmethod
     def of(cls, fetcher: Fetcher, remote: Remote) -> SourceAccess:
@@ -77,15 +78,18 @@ class SourceAccess:
             remote.concurrency,
             remote.retries,
             remote.max_size,
-            remote.policy == ON_DEMAND,
+            remote.leaves_upstream,
+            remote.is_streamed,
         )
 
-    def stays_upstream(self, artifact: Artifact) -> bool:
+    def stays_upstream(self, artifact: Artifact, *, here: bool) -> bool:
         """Return True if the artifact is left upstream; its URL is known then.
 
         What lies inside of another artifact is small, and filters decide by it: it is fetched.
+        `here`: the bytes were downloaded while planning.
         """
-        return self.later and bool(artifact.url) and not artifact.within
+        leaves = self.later and (self.passing or not here)
+        return leaves and bool(artifact.url) and not artifact.within
 
     def limit(self, artifact: Artifact) -> int:
         """Return how many bytes are read of the artifact.
@@ -216,11 +220,7 @@ class ArtifactFetcher:
             digest = artifact_digest(artifact)
             if digest in recorded or digest in result.origins:  # two paths of one digest
                 continue
-            if (
-                access is None
-                or not access.stays_upstream(artifact)
-                or self._local_files.file(digest) is not None
-            ):
+            if access is None or not access.stays_upstream(artifact, here=self._is_here(digest)):
                 return None
             result.origins[digest] = origin_of(access.remote, artifact.url)
         return result
@@ -242,11 +242,7 @@ class ArtifactFetcher:
             digest = artifact_digest(artifact)
             if digest in recorded or digest in result.origins:  # two paths of one digest
                 continue
-            if (
-                access is not None
-                and access.stays_upstream(artifact)
-                and self._local_files.file(digest) is None
-            ):
+            if access is not None and access.stays_upstream(artifact, here=self._is_here(digest)):
                 result.origins[digest] = origin_of(access.remote, artifact.url)
                 continue
             try:
@@ -266,6 +262,9 @@ class ArtifactFetcher:
                 self._warnings.add(source, WarningKind.OTHER_SIZE, artifact.path, detail=detail)
             result.sizes[digest] = size
         return result
+
+    def _is_here(self, digest: Digest) -> bool:
+        return self._local_files.file(digest) is not None
 
     def _is_help(self, line: ChangeLine, artifact: Artifact) -> bool:
         """Return True if the content type can make the artifact out of others."""

@@ -59,6 +59,7 @@ class FetchReport:
         present: Files that were in the store before.
         fetched: Files that came now.
         size: Bytes of these.
+        streamed: Files that are never stored, since `policy: streamed` says so.
         failed: What could not be fetched, by group and path.
     """
 
@@ -66,6 +67,7 @@ class FetchReport:
     present: int = 0
     fetched: int = 0
     size: int = 0
+    streamed: int = 0
     failed: list[FailedFile] = field(default_factory=list)
 
 
@@ -165,6 +167,9 @@ class FetchAhead:
         )
         digests = [file.digest for file in missing]
         recorded = await asyncio.to_thread(places.recorded, digests)
+        streamed = {digest for digest, at in recorded.items() if _is_streamed(at)}
+        report.streamed = len(streamed)
+        missing = [file for file in missing if file.digest not in streamed]
         task = self._session.progress.task(f"fetching {scope.repository}", "files")
         task.expect(len(missing), sum(file.size or 0 for file in missing))
         waiting = iter(missing)
@@ -224,7 +229,8 @@ class FetchAhead:
             "no remote of the repository is recorded to have it",
             hint="`reconciler repair` reads the pages of its sources for what was lost",
         )
-        for number, place in enumerate(recorded):
+        stored = [place for place in recorded if not place.remote.is_streamed]
+        for number, place in enumerate(stored):
             try:
                 return await self._fetch_from(file, places, place, task=task)
             except ReconcilerError as error:
@@ -232,6 +238,8 @@ class FetchAhead:
         asked = {place.remote.meta.name for place in recorded}
         async with aclosing(places.of_other_sources(file.digest, asked)) as others:
             async for remote, url in others:
+                if remote.is_streamed:
+                    continue
                 try:
                     return await self._download(file, remote, url, task=task)
                 except ReconcilerError as error:
@@ -280,6 +288,11 @@ class FetchAhead:
     def _store_records(self, arrived: dict[Digest, int]) -> None:
         self._session.store.sync()
         self._writer.artifacts_stored(arrived)
+
+
+def _is_streamed(places: Sequence[FilePlace]) -> bool:
+    """Return True for a file of which no remote may store anything."""
+    return all(place.remote.is_streamed for place in places)
 
 
 def _files(units: Iterable[StoredUnit], names: Sequence[str]) -> Iterator[MissingFile]:

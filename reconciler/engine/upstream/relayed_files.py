@@ -1,4 +1,4 @@
-"""Relayed files: bytes left upstream, to a client and into the store in one pass."""
+"""Relayed files: bytes left upstream, to a client and, unless streamed, into the store."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from reconciler.model import (
 )
 from reconciler.plugin.registry import Registry
 from reconciler.remote import Fetcher, open_fetcher, relay
+from reconciler.store import UnstoredBytes
 
 logger = logging.getLogger(__name__)
 
@@ -105,37 +106,35 @@ class RelayedFiles:
     async def fetch(self, publication: str, wanted: Wanted) -> AsyncGenerator[bytes, None]:
         """Yield the bytes in blocks while storing them. The last one comes once all were right.
 
+        What comes from a remote that is streamed is verified and not stored.
+
         Remotes are asked one after the other until one begins to answer; what comes after a block
         that was given out comes from the same URL, or not at all. Raises an error of a remote that
         may have the bytes later, else of the first one; StateFault if no remote is known.
         """
         places = await asyncio.to_thread(self._places, publication)
         failures: list[ReconcilerError] = []
-        async for remote, blocks in self._attempts(places, wanted):
-            begun = False
-            count = 0
-            try:
-                async with aclosing(blocks):
-                    async for block in blocks:
-                        begun = True
-                        count += len(block)
-                        yield block
-            except ReconcilerError as error:
-                self._failures.add(remote, wanted.digest, error)
-                if begun:
-                    raise
-                failures.append(error)
-                continue
-            _check_size(wanted, count)
-            await asyncio.to_thread(self._stored, wanted.digest, count)
-            return
-        raise (
-            failures[0]
-            if failures
-            else StateFault(
-                f"{wanted.digest.short} is not in the store, and no remote of publication"
-                f" `{publication}` has it"
-            )
+        async with aclosing(self._attempts(places, wanted)) as attempts:
+            async for remote, blocks in attempts:
+                count = 0
+                try:
+                    async with aclosing(blocks):
+                        async for block in blocks:
+                            count += len(block)
+                            yield block
+                except ReconcilerError as error:
+                    self._failures.add(remote, wanted.digest, error)
+                    if count:
+                        raise
+                    failures.append(error)
+                    continue
+                _check_size(wanted, count)
+                if not remote.is_streamed:
+                    await asyncio.to_thread(self._stored, wanted.digest, count)
+                return
+        raise _of_all(failures) or StateFault(
+            f"{wanted.digest.short} is not in the store, and no remote of publication"
+            f" `{publication}` has it"
         )
 
     async def close(self) -> None:
@@ -187,7 +186,7 @@ class RelayedFiles:
     def _relay(self, remote: Remote, url: str, wanted: Wanted) -> AsyncGenerator[bytes, None]:
         return relay(
             self._fetcher(remote),
-            self._home.store(),
+            UnstoredBytes() if remote.is_streamed else self._home.store(),
             url,
             expected=wanted.digest,
             limit=max(wanted.size or 0, remote.max_size),
