@@ -83,8 +83,7 @@ def _failures(report: FetchReport) -> list[str]:
 
 
 def _summary(report: FetchReport) -> str:
-    from reconciler.model import pluralize
-    from reconciler.plan import size_text
+    from reconciler.model import pluralize, size_text
 
     text = f"Fetch: {pluralize(report.fetched, 'file')}"
     text += f" ({size_text(report.size)}) fetched, " if report.fetched else " fetched, "

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from reconciler.cli import output
 from reconciler.engine import Progress, ProgressTask
-from reconciler.plan import size_text
+from reconciler.model import size_text
 
 EVERY = 5.0  # seconds between two plain lines of one task; shorter tasks print none
 

@@ -11,7 +11,7 @@ from rich.table import Column
 from rich.text import Text
 
 from reconciler.engine import ProgressTask
-from reconciler.plan import size_text
+from reconciler.model import size_text
 
 
 class Bars:

@@ -47,12 +47,15 @@ from reconciler.database.schema import (
 )
 from reconciler.database.session import Writing
 from reconciler.database.staged_names import name_faults
+from reconciler.database.upload_totals import growth_of, keep_totals, totals_of
 from reconciler.database.version_counts import keep_counts
 from reconciler.database.versions import STREAM
 from reconciler.errors import Conflict, StateFault
 from reconciler.model import (
     CheckedTree,
     Digest,
+    Quota,
+    UploadTotals,
     bucket_digest,
     bucket_of,
     group_digest,
@@ -114,6 +117,7 @@ class Stage:
         seen: Mapping[str, Digest | None] = MappingProxyType({}),
         tree: CheckedTree | None = None,
         manual: ManualChanges = NO_MANUAL_CHANGES,
+        quota: Quota | None = None,
     ) -> CommitResult:
         """Compare and swap, in one transaction, and return the latest version.
 
@@ -128,16 +132,18 @@ class Stage:
             seen: Digests (of `scratchpad_digest`) that the scratchpads must still have, by owner.
             tree: What was known when names were checked, where all groups are one tree of files.
             manual: What people did by hand.
+            quota: Of uploads; counted here, where no other commit comes in between.
 
         Raises:
             Conflict: Groups, or a scratchpad, are no longer what the plan saw, or a file came in
                 that cannot lie in one tree with a staged one; it names them.
             StateFault: Bytes of a joining unit are neither stored nor available at an origin.
+            QuotaExceeded: Uploads grow beyond their quota.
         """
         with self._writing.begin() as connection:
             latest = self._check(connection)
             self._check_names(connection, latest[0], tree)
-            result = self._swap(connection, latest, now, provenance=provenance)
+            result = self._swap(connection, latest, now, provenance=provenance, quota=quota)
             self._remember(connection, sources)
             write_delisted(connection, self._repository_id, self._id)
             write_scratchpads(connection, self._repository_id, scratchpads, seen=seen)
@@ -271,6 +277,7 @@ class Stage:
         now: datetime,
         *,
         provenance: Mapping[str, object],
+        quota: Quota | None,
     ) -> CommitResult:
         number, digest = latest
         values = {
@@ -282,6 +289,7 @@ class Stage:
         joined = connection.execute(sql.JOIN, values).rowcount
         if not left and not joined:
             return CommitResult(number, digest, False)
+        self._count_uploads(connection, number + 1, quota)
         new = self._digest(connection)
         if new == digest:
             back = {
@@ -301,6 +309,17 @@ class Stage:
         )
         keep_counts(connection, self._repository_id, number + 1)
         return CommitResult(number + 1, new, True)
+
+    def _count_uploads(self, connection: Connection, number: int, quota: Quota | None) -> None:
+        """Bring the totals of uploads up to date. Raises QuotaExceeded."""
+        growth = growth_of(connection, self._repository_id, number)
+        if growth == UploadTotals():
+            return
+        held = totals_of(connection, self._repository_id)
+        if quota is not None:
+            quota.check(held, growth)
+        total = UploadTotals(held.files + growth.files, held.size + growth.size)
+        keep_totals(connection, self._repository_id, total)
 
     def _digest(self, connection: Connection) -> Digest:
         """Bring digests of touched groups and buckets up to date; return that of the version."""

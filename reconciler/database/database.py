@@ -28,6 +28,7 @@ from reconciler.database.publishing import PublicationWrites
 from reconciler.database.resources import ResourceReads, ResourceWrites
 from reconciler.database.runs import RunReads, RunWrites
 from reconciler.database.signatures import SignatureReads
+from reconciler.database.upload_totals import UploadTotalReads
 from reconciler.database.versions import VersionReads
 from reconciler.database.withheld import WithheldReads, WithheldWrites
 from reconciler.errors import StateFault, UsageFault
@@ -45,6 +46,7 @@ class Reader(
     GroupReads,
     VersionReads,
     ManualReads,
+    UploadTotalReads,
     MemberReads,
     PublicationReads,
     SignatureReads,

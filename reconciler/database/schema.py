@@ -82,7 +82,8 @@ resource = Table(
 )
 
 # The latest version of each Repository resource; the row that a commit locks. `derived`: the last
-# version whose units were examined for artifacts to derive.
+# version whose units were examined for artifacts to derive. `uploaded_files`, `uploaded_size`: the
+# units of the latest version that the source `upload` brought, and the bytes of their artifacts.
 repository = Table(
     "repository",
     metadata,
@@ -90,6 +91,8 @@ repository = Table(
     Column("number", Integer, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("derived", Integer, nullable=False, server_default="0"),
+    Column("uploaded_files", Identity, nullable=False, server_default="0"),
+    Column("uploaded_size", Identity, nullable=False, server_default="0"),
 )
 
 # The plugins that a repository uses (`attached`), and what they noted. `owner`: `importer:<id>`,

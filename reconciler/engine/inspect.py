@@ -212,7 +212,7 @@ class Inspector:
                 "createdAt": _time(record.created_at) if record else None,
                 "counts": self._reader.counts(state.id, state.number),
             }
-            return {"latestVersion": latest}
+            return {"latestVersion": latest, **self._uploads(resource, state.id)}
         if resource.ref.kind is Kind.PUBLICATION:
             shown = self._reader.publication(actual.publications[name].id)
             if shown is None:
@@ -229,6 +229,14 @@ class Inspector:
                 **self._delisted(resource, actual, shown),
             }
         return {}
+
+    def _uploads(self, resource: ActualResource, repository_id: int) -> dict[str, Any]:
+        """Return what is uploaded to a repository that takes uploads, or has taken some."""
+        totals = self._reader.upload_totals(repository_id)
+        takes = any("upload" in source for source in resource.spec.get("sources", ()))
+        if not takes and not totals.files:
+            return {}
+        return {"uploads": {"files": totals.files, "bytes": totals.size}}
 
     def _quarantined(
         self, resource: ActualResource, actual: ActualState, shown: PublicationRecord

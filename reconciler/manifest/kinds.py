@@ -186,6 +186,21 @@ class YankSpec(Options):
     reason: str = Field(default="", max_length=400, description="Why; installers show it.")
 
 
+class QuotaSpec(Options):
+    size: Size | None = Field(
+        default=None, description="Bytes of all uploaded files that the latest version holds."
+    )
+    files: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Uploaded files that the latest version holds."
+    )
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> QuotaSpec:
+        if self.size is None and self.files is None:
+            raise OptionFault("expects `size`, `files` or both", hint="`quota: {size: 50GiB}`")
+        return self
+
+
 class RepositorySpec(Options):
     not_yet: ClassVar[frozenset[str]] = frozenset({"retain", "lock"})
 
@@ -198,6 +213,9 @@ class RepositorySpec(Options):
         default_factory=list,
         description="What installers should no longer choose, mirrored or uploaded: it stays where"
         " it is, and pages say so.",
+    )
+    quota: QuotaSpec | None = Field(
+        default=None, description="Limit of uploads; what is beyond it is refused."
     )
 
 

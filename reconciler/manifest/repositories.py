@@ -11,14 +11,21 @@ from reconciler.errors import Origin
 from reconciler.manifest.canonical import canonical
 from reconciler.manifest.declared_marks import declared_marks
 from reconciler.manifest.document import Path
-from reconciler.manifest.kinds import SOURCES, GuardSpec, Manifest, RepositoryManifest, SourceSpec
+from reconciler.manifest.kinds import (
+    SOURCES,
+    GuardSpec,
+    Manifest,
+    RepositoryManifest,
+    RepositorySpec,
+    SourceSpec,
+)
 from reconciler.manifest.plugin_lookup import Plugins, Usable
 from reconciler.manifest.plugin_options import Effective, effective, key_locations, merged
 from reconciler.manifest.remote_defaults import RemoteDefaults
 from reconciler.manifest.scalars import shown
 from reconciler.manifest.validation import Checked
 from reconciler.manifest.validation_messages import dotted, keys
-from reconciler.model import LATEST, Guard, Repository, Source, SourceKind
+from reconciler.model import LATEST, Guard, Quota, Repository, Source, SourceKind
 
 ALLOW_REMOVALS = "reconciler/allow-removals-until"  # an annotation
 SOURCE_KEYS = {kind: tuple(keys(model)) for kind, model in SOURCES.items()}
@@ -79,6 +86,7 @@ def repository(
         guard=_guard(checked, spec.guard),
         removals_until=_removals_until(checked, manifest),
         marks=marks,
+        quota=_quota(checked, spec),
     )
 
 
@@ -241,6 +249,18 @@ def _guard(checked: Checked, spec: GuardSpec) -> Guard:
         floor=0 if written else Guard().floor,
         keeps_named=spec.named_projects == "refuse",
     )
+
+
+def _quota(checked: Checked, spec: RepositorySpec) -> Quota | None:
+    if spec.quota is None:
+        return None
+    if all(source.upload is None for source in spec.sources):
+        checked.refuse(
+            ("spec", "quota"),
+            "`quota` limits uploads, and no source of the repository takes any",
+            "add `- upload: {}` to `sources`, or leave `quota` out",
+        )
+    return Quota(spec.quota.size, spec.quota.files)
 
 
 def _removals_until(checked: Checked, manifest: RepositoryManifest) -> datetime | None:

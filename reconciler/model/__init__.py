@@ -58,6 +58,7 @@ from reconciler.model.marks import (
     MarkRecord,
 )
 from reconciler.model.names import NAMES_REVISION, CheckedTree, FileTree, NameFault, name_fault
+from reconciler.model.quota import Quota, UploadTotals
 from reconciler.model.resources import (
     ADDITIVE,
     ANY_HOST,
@@ -96,7 +97,7 @@ from reconciler.model.resources import (
     SourceKind,
     Tls,
 )
-from reconciler.model.text import counted_noun, pluralize
+from reconciler.model.text import counted_noun, pluralize, size_text
 
 __all__ = [
     "ACTIVE",
@@ -153,6 +154,7 @@ __all__ = [
     "NameFault",
     "Page",
     "Publication",
+    "Quota",
     "RecordedState",
     "Ref",
     "Remote",
@@ -165,6 +167,7 @@ __all__ = [
     "StoredUnit",
     "Tls",
     "Unit",
+    "UploadTotals",
     "artifact_digest",
     "base_url",
     "bucket_digest",
@@ -189,6 +192,7 @@ __all__ = [
     "pluralize",
     "read_body",
     "safe_path",
+    "size_text",
     "stored_unit",
     "unpack_chunks",
     "version_digest",

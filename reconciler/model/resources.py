@@ -20,6 +20,7 @@ from reconciler.model.access import AccessRule, Secret
 from reconciler.model.digest import Digest
 from reconciler.model.location import KeyLocations
 from reconciler.model.marks import Mark
+from reconciler.model.quota import Quota
 
 # Keys of a manifest that are the core's; the others at the same place are the plugin's.
 SOURCE_KEYS = frozenset({"name", "names", "reuseNames", "version", "everything"})
@@ -209,6 +210,7 @@ class Repository(msgspec.Struct, frozen=True):
 
     `removals_until`: until then the manifest's author approves of removals that a guard refuses.
     `marks`: what the manifest says of content, whichever source brings it.
+    `quota`: of what is uploaded to it.
     """
 
     meta: Meta
@@ -220,6 +222,7 @@ class Repository(msgspec.Struct, frozen=True):
     guard: Guard = Guard()
     removals_until: datetime | None = None
     marks: tuple[Mark, ...] = ()
+    quota: Quota | None = None
 
     def approves_removals(self, now: datetime) -> bool:
         """Return True if the manifest approves of guarded removals at this moment."""

@@ -16,3 +16,13 @@ def counted_noun(number: int, plural: str) -> str:
     if number != 1:
         return plural
     return f"{plural[:-3]}y" if plural.endswith("ies") else plural.removesuffix("s")
+
+
+def size_text(size: int) -> str:
+    """Return bytes in binary units: `48.1 MiB`."""
+    number, unit = float(size), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if number < 1024 or unit == "TiB":
+            break
+        number /= 1024
+    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"

@@ -52,7 +52,7 @@ from reconciler.plan.document import content_entry, delisted_document, render_js
 from reconciler.plan.guards import apply_guards, apply_serving_guards, serving_refusal
 from reconciler.plan.order import natural_sort_key, version_sort_key
 from reconciler.plan.resources import resource_change
-from reconciler.plan.text import counts_text, render_text, size_text
+from reconciler.plan.text import counts_text, render_text
 
 __all__ = [
     "ADD",
@@ -98,7 +98,6 @@ __all__ = [
     "render_text",
     "resource_change",
     "serving_refusal",
-    "size_text",
     "sum_counts",
     "version_sort_key",
     "with_download",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from heapq import nsmallest
 from itertools import islice
 
-from reconciler.model import Kind, Ref, counted_noun, pluralize
+from reconciler.model import Kind, Ref, counted_noun, pluralize, size_text
 from reconciler.plan.changes import (
     ADD,
     CHANGE,
@@ -56,16 +56,6 @@ def _has_reports(content: ContentChanges) -> bool:
     """Return True if unchanged content has failures, warnings, unknowns or refusals to report."""
     refused = content.counts.refused or content.counts.refused_names
     return bool(content.failures or content.warnings or content.unknown or refused)
-
-
-def size_text(size: int) -> str:
-    """Return bytes in binary units: `48.1 MiB`."""
-    number, unit = float(size), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if number < 1024 or unit == "TiB":
-            break
-        number /= 1024
-    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
 
 
 def counts_text(counts: Counts, plural: str) -> str:

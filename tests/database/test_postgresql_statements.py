@@ -43,6 +43,7 @@ MODULES = (
     "runs",
     "signatures",
     "staged_names",
+    "upload_totals",
     "version_counts",
     "versions",
     "withheld",

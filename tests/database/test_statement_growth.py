@@ -47,6 +47,8 @@ PARTS = {
     "index_entries._CHANGING",
     "lingering._begun_at",
     "publications._RECORD",
+    "upload_totals._CAME",
+    "upload_totals._WENT",
     "versions._RECORDS",
 }
 

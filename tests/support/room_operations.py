@@ -27,6 +27,7 @@ from reconciler.database import (
 )
 from reconciler.errors import Conflict, PluginFault, StateFault
 from reconciler.model import (
+    UPLOAD,
     CheckedTree,
     Chunk,
     ChunkedBody,
@@ -178,6 +179,14 @@ def commit_alone(state: LargeState) -> None:
     unit = a_unit(name, "alone.bin")
     change(state.writer, state.repository_id, joins=[unit])
     change(state.writer, state.repository_id, leaves=[unit])
+
+
+def commit_upload(state: LargeState) -> None:
+    """A file is uploaded, and removed again."""
+    unit = a_unit("uploaded", "mine.bin")
+    change(state.writer, state.repository_id, joins=[unit], source=UPLOAD)
+    assert state.writer.upload_totals(state.repository_id).files == 1
+    change(state.writer, state.repository_id, leaves=[unit], source=UPLOAD)
 
 
 def refused_commits(state: LargeState) -> None:
@@ -411,6 +420,7 @@ SMALL: dict[str, Operation] = {
     "commit_one": commit_one,
     "commit_moved": commit_moved,
     "commit_alone": commit_alone,
+    "commit_upload": commit_upload,
     "delisted_keys": delisted_keys,
     "clashing_names": clashing_names,
     "refused_commits": refused_commits,

@@ -15,8 +15,9 @@ from reconciler.model import Digest, Remote, Repository
 PACE = frozenset({"timeouts", "retries", "concurrency", "rateLimit"})
 # Counted by their meaning: the URL that is asked, and a policy other than `immediate`.
 ADDRESS = frozenset({"type", "index", "url", "policy"})
-# Sources are counted one by one, filters with the selection; guards stop a plan as a whole.
-APART = frozenset({"type", "sources", "filters", "guard"})
+# Sources are counted one by one, filters with the selection; guards stop a plan as a whole, quotas
+# an upload.
+APART = frozenset({"type", "sources", "filters", "guard", "quota"})
 
 
 def under_repository_keys(rules: Digest, repository: Repository) -> Digest:

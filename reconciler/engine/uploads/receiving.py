@@ -29,7 +29,7 @@ from reconciler.engine.uploads.plugin_results import (
     received,
     upload_faults,
 )
-from reconciler.engine.uploads.recording import commit, record_units, restore_bytes
+from reconciler.engine.uploads.recording import check_quota, commit, record_units, restore_bytes
 from reconciler.engine.uploads.releasing import release_publications
 from reconciler.engine.uploads.removals import (
     leaving_units,
@@ -143,6 +143,7 @@ class Uploads:
         Raises:
             Refused: The file, its options or a filter keep it out.
             Conflict: An earlier source owns the name, or something else is there already.
+            QuotaExceeded: More would be uploaded than `quota` of the repository allows.
             PluginFault: A plugin failed.
             Temporary: The repository cannot be used now.
         """
@@ -258,6 +259,7 @@ class Uploads:
         leaving = (
             leaving_units(session, target, conduit, units=wish.removed) if wish.removed else []
         )
+        check_quota(target, [*groups, *leaving])
         record_units(session, target, groups, files=files)
         for file in files:
             restore_bytes(session, file)

@@ -18,7 +18,16 @@ from reconciler.engine.uploads.removed_names import manual_changes
 from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict
-from reconciler.model import UPLOAD, CheckedTree, Digest, artifact_digest, group_digest
+from reconciler.model import (
+    UPLOAD,
+    CheckedTree,
+    Digest,
+    StoredUnit,
+    Unit,
+    UploadTotals,
+    artifact_digest,
+    group_digest,
+)
 from reconciler.plan import REMOVE
 from reconciler.plugin import UploadedFile
 
@@ -61,6 +70,7 @@ def commit(
     Raises:
         Conflict: A group was changed meanwhile, or a file came in that cannot lie in one `tree`
             with what was sent; with `retry_after`, so that the upload is decided again.
+        QuotaExceeded: More is uploaded than may be.
     """
     plugin = {"id": target.plugin.id, "version": target.plugin.distribution_version}
     with target.writer.stage(target.actual.id, session.clock()) as stage:
@@ -77,9 +87,37 @@ def commit(
                 seen=scratchpads.seen,
                 tree=tree,
                 manual=manual_changes(groups, principal, session.clock()),
+                quota=target.repository.quota,
             ).number
         except Conflict as error:
             raise Conflict(error.message, hint=error.hint, retry_after=1) from None
+
+
+def check_quota(target: UploadTarget, groups: Sequence[GroupChanges]) -> None:
+    """Raise QuotaExceeded before bytes are stored that could not be kept.
+
+    Another upload may come in between: the commit counts again.
+    """
+    quota = target.repository.quota
+    if quota is not None:
+        held = target.writer.upload_totals(target.actual.id)
+        quota.check(held, UploadTotals(*map(sum, zip(*map(_growth, groups), strict=True))))
+
+
+def _growth(group: GroupChanges) -> tuple[int, int]:
+    """Return how many files and bytes a group's uploads grow by."""
+    sizes = {member.digest: _size(member.unit) for member in group.before}
+    leaving = [
+        digest
+        for line in group.lines
+        if (digest := line.digest if line.op == REMOVE else line.before) is not None
+    ]
+    came = sum(_size(unit.unit) for unit in group.arriving)
+    return len(group.arriving) - len(leaving), came - sum(sizes.get(each, 0) for each in leaving)
+
+
+def _size(unit: Unit | StoredUnit) -> int:
+    return sum(artifact.size or 0 for artifact in unit.artifacts)
 
 
 def restore_bytes(session: WritingSession, file: UploadedFile) -> None:

@@ -74,6 +74,17 @@ WHERE container IS NOT NULL
 """
 
 
+# What is uploaded now.
+_UPLOADED = """
+SELECT m.repository_id, count(DISTINCT m.unit_id), coalesce(sum(a.size), 0)
+FROM membership m
+LEFT JOIN unit_artifact u ON u.unit_id = m.unit_id
+LEFT JOIN artifact a ON a.sha256 = u.sha256
+WHERE m.source = 'upload' AND m.removed IS NULL
+GROUP BY m.repository_id
+"""
+
+
 def upgrade() -> None:
     """Count the units of every version once, and write the entries of publications anew."""
     op.create_table(
@@ -94,6 +105,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     _count_units()
+    _total_uploads()
     _find_extractable_units()
     _shorten_unit_paths()
     _index_digests()
@@ -286,6 +298,18 @@ def _create_tables_of_uploads() -> None:
             "repository_id", "group_name", "type", "key", name=op.f("pk_removed_upload")
         ),
     )
+
+
+def _total_uploads() -> None:
+    for name in ("uploaded_files", "uploaded_size"):
+        column = sa.Column(name, Identity, nullable=False, server_default="0")
+        op.add_column("repository", column)
+    connection = op.get_bind()
+    set_totals = sa.text(
+        "UPDATE repository SET uploaded_files = :files, uploaded_size = :size WHERE id = :id"
+    )
+    for id_, files, size in connection.execute(sa.text(_UPLOADED)).all():
+        connection.execute(set_totals, {"id": id_, "files": int(files), "size": int(size)})
 
 
 def _count_units() -> None:
