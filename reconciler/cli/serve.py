@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli import output, settings
 from reconciler.errors import UsageFault
+
+if TYPE_CHECKING:
+    from reconciler.serve import TlsFiles
 
 NAME = "serve"
 
@@ -26,6 +30,16 @@ def command(
             " audit log. May be repeated.",
         ),
     ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Serve HTTPS with this certificate chain (PEM), read again on SIGHUP.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")
+    ] = None,
     lock_timeout: settings.LockTimeoutOption = "0",
     home: settings.HomeOption = None,
 ) -> int:
@@ -42,7 +56,7 @@ def command(
     from reconciler.serve import serve
     from reconciler.serve_adapter import application
 
-    proxies = _networks(trusted_proxy or [])
+    proxies, tls = _networks(trusted_proxy or []), _tls_files(tls_cert, tls_key)
     # opened once for writing: a server that starts before the first apply has a database to watch
     service = settings.service(home, lock_timeout)
     publications = service.desired().publications.values()
@@ -68,9 +82,27 @@ def command(
         host=host,
         port=port,
         workers=workers,
+        tls=tls,
         on_ready=lambda url: output.note(f"serving on {url}/"),
     )
     return 0
+
+
+def _tls_files(certificate: Path | None, key: Path | None) -> TlsFiles | None:
+    """Return the files, checked. Raises UsageFault."""
+    from reconciler.serve.tls_files import CERTIFICATE, KEY, TlsFiles
+
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        given, missing = (KEY, CERTIFICATE) if certificate is None else (CERTIFICATE, KEY)
+        raise UsageFault(
+            f"`{given}` is given without `{missing}`",
+            hint="HTTPS takes both; one file may hold the certificate and the key",
+        )
+    tls = TlsFiles(certificate, key)
+    tls.check()
+    return tls
 
 
 def _is_loopback(host: str) -> bool:

@@ -42,6 +42,7 @@ from reconciler.serve.ports import (
 from reconciler.serve.reading import Reading
 from reconciler.serve.redirects import SuggestPath
 from reconciler.serve.server import serve
+from reconciler.serve.tls_files import TlsFiles
 from reconciler.serve.uploads import Uploads
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "Reading",
     "ReceivedFile",
     "SuggestPath",
+    "TlsFiles",
     "TrustedProxies",
     "UploadAnswer",
     "UploadReceipt",

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,13 +18,14 @@ from time import sleep
 from typing import Any
 
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from reconciler import logs
 from reconciler.errors import UsageFault
 from reconciler.serve.application import Application
+from reconciler.serve.tls_files import TlsFiles
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ LOGGED = {"handlers": [], "level": "NOTSET", "propagate": True}  # what `reconci
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 PARENT_EVERY = 0.5  # seconds between two looks of a worker whether its parent still runs
 ORPHAN_TIMEOUT = 3  # seconds that requests in flight have to finish where the parent was killed
+OVERLAP = 10.0  # more than a worker takes to start on a busy machine
 STOP_TIMEOUT = 25  # seconds that requests in flight have to finish after SIGTERM or SIGINT
 
 
@@ -60,6 +63,8 @@ def serve(
     port: int = 0,
     workers: int = 1,
     on_ready: Callable[[str], None] | None = None,
+    tls: TlsFiles | None = None,
+    overlap: float = OVERLAP,
 ) -> None:
     """Serve until SIGTERM or SIGINT; call it from the main thread.
 
@@ -67,11 +72,22 @@ def serve(
         `functools.partial` of plain values.
     port: 0 picks a free one.
     on_ready: called with the URL once the server responds, in a thread of its own.
+    tls: for HTTPS.
+    overlap: seconds for which an old worker goes on beside the one that replaces it.
 
-    Raises UsageFault where the address cannot be bound; SystemExit(1) when a worker cannot start.
+    On SIGHUP each worker is replaced, one after the other: the new one reads everything again, also
+    the certificate, and takes connections before the old one stops and ends what it has begun.
+
+    Raises UsageFault where the address cannot be bound, or `tls` cannot be used; SystemExit(1) when
+    a worker cannot start.
     """
+    if tls is not None:
+        tls.check()
     with _reserve(host, port) as reserved:
-        _Server(build, host, reserved.getsockname()[1], workers=workers, on_ready=on_ready).serve(
+        port = reserved.getsockname()[1]
+        server = _Server(build, host, port, workers=workers, on_ready=on_ready, tls=tls)
+        server.respawn_interval = overlap
+        server.serve(
             target_loader=partial(_build_in_worker, build, os.getpid(), log=logs.current()),
             wrap_loader=False,
         )
@@ -88,6 +104,7 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
         *,
         workers: int,
         on_ready: Callable[[str], None] | None,
+        tls: TlsFiles | None,
     ) -> None:
         super().__init__(
             target="reconciler",
@@ -105,6 +122,8 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
             respawn_failed_workers=True,
             workers_kill_timeout=STOP_TIMEOUT,
         )
+        self._tls = tls
+        self._read_tls_files()
         self._on_ready = on_ready
 
     def startup(self, spawn_target: Any, target_loader: Any) -> None:
@@ -123,10 +142,30 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # granian picks its c
         with _signals_blocked():
             super()._respawn_workers(workers, spawn_target, target_loader, delay=delay)
 
+    def _reload(self, spawn_target: Any, target_loader: Any) -> None:
+        """Replace the workers, unless the new ones could not start."""
+        try:
+            self._read_tls_files()
+        except UsageFault as fault:
+            logger.error("the workers go on as they are: %s", fault)
+            self.reload_signal = False
+            self.main_loop_interrupt.clear()
+            return
+        super()._reload(spawn_target, target_loader)
+
+    def _read_tls_files(self) -> None:
+        """Check the files; granian remembers where they are, after links that renewals move."""
+        if self._tls is not None:
+            self._tls.check()
+            self.build_ssl_context(
+                self._tls.certificate, self._tls.key, None, SSLProtocols.tls12, None, [], False
+            )
+
     def _announce(self, on_ready: Callable[[str], None]) -> None:
         while not self.main_loop_interrupt.is_set():
-            if _responds(self.bind_addr, self.bind_port):
-                on_ready(f"http://{_in_url(self.bind_addr)}:{self.bind_port}")
+            if _responds(self.bind_addr, self.bind_port, secure=self._tls is not None):
+                scheme = "http" if self._tls is None else "https"
+                on_ready(f"{scheme}://{_in_url(self.bind_addr)}:{self.bind_port}")
                 return
             sleep(0.02)
 
@@ -213,9 +252,13 @@ def _reserve(host: str, port: int) -> socket.socket:
     return reserved
 
 
-def _responds(host: str, port: int) -> bool:
+def _responds(host: str, port: int, *, secure: bool) -> bool:
     """Return True where the server responds, with any status."""
     connection = http.client.HTTPConnection(host, port, timeout=5)
+    if secure:  # the certificate is for clients to verify, under the names that they use
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, port, timeout=5, context=context)
     try:
         connection.request("HEAD", "/")
         connection.getresponse().read()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,20 @@ MAIN = """
 import sys
 from functools import partial
 from pathlib import Path
-from reconciler.serve import serve
+from reconciler.serve import TlsFiles, serve
 from tests.support import site
 
 if __name__ == "__main__":
     build = partial(getattr(site, sys.argv[1]), Path(sys.argv[2]))
-    host, workers = sys.argv[3], int(sys.argv[4])
-    serve(build, host=host, workers=workers, on_ready=lambda url: print(url, flush=True))
+    host, workers, files = sys.argv[3], int(sys.argv[4]), [Path(word) for word in sys.argv[5:]]
+    serve(
+        build,
+        host=host,
+        workers=workers,
+        on_ready=lambda url: print(url, flush=True),
+        tls=TlsFiles(*files) if files else None,
+        overlap=0.5,
+    )
 """
 
 
@@ -41,14 +48,20 @@ class Server:
 
 @contextmanager
 def running(
-    folder: Path, *, site: str = "application", host: str = "127.0.0.1", workers: int = 1
+    folder: Path,
+    *,
+    site: str = "application",
+    host: str = "127.0.0.1",
+    workers: int = 1,
+    tls: Sequence[Path] = (),
 ) -> Iterator[Server]:
     """A server that answers already, or has ended without (an empty URL). Ended by SIGTERM if the
-    test has not done so.
+    test has not done so. `tls`: its certificate and its key.
     """
     script = folder / "main.py"
     script.write_text(MAIN)
     words = [sys.executable, str(script), site, str(folder), host, str(workers)]
+    words += map(str, tls)
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     with subprocess.Popen(
         words,
