@@ -15,8 +15,8 @@ from urllib.parse import quote
 from reconciler.audit import NO_AUDIT, AuditLog
 from reconciler.engine import NO_PATIENCE, CallLimits, Home, LeasePatience
 from reconciler.engine.service import Service
+from reconciler.engine.uploads.decided_changes import UploadResult
 from reconciler.engine.uploads.plugin_results import check_answer
-from reconciler.engine.uploads.receiving import UploadResult
 from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.manifest import read_recorded
 from reconciler.plugin import (

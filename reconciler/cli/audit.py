@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from reconciler.audit import AuditedFile
-    from reconciler.engine.uploads.receiving import UploadResult
+    from reconciler.engine.uploads.decided_changes import UploadResult
 
 LOCAL = "local"  # in the place of an address
 

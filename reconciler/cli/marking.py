@@ -14,8 +14,8 @@ from reconciler.model import STATUS, YANK, Grant
 
 if TYPE_CHECKING:
     from reconciler.engine.service import Service
+    from reconciler.engine.uploads.decided_changes import UploadResult
     from reconciler.engine.uploads.marking import MarkRequest
-    from reconciler.engine.uploads.receiving import UploadResult
 
 ReasonOption = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why, for people; installers show it.")

@@ -14,7 +14,7 @@ from reconciler.cli.output import Layout, LayoutOption
 
 if TYPE_CHECKING:
     from reconciler.engine.service import Service
-    from reconciler.engine.uploads.receiving import UploadResult
+    from reconciler.engine.uploads.decided_changes import UploadResult
 
 NAME = "remove"
 

@@ -26,9 +26,11 @@ from reconciler.engine.session.home import Home
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
+from reconciler.engine.uploads.decided_changes import UploadResult
+from reconciler.engine.uploads.group_commits import GroupCommits
 from reconciler.engine.uploads.marking import Marking, MarkRequest
 from reconciler.engine.uploads.plugin_results import check_answer
-from reconciler.engine.uploads.receiving import UploadResult, Uploads
+from reconciler.engine.uploads.receiving import Uploads
 from reconciler.engine.upstream.relayed_files import Recorded, RelayedFiles, Wanted
 from reconciler.errors import Gone, ReconcilerError, UsageFault
 from reconciler.model import (
@@ -39,6 +41,7 @@ from reconciler.model import (
     Publication,
     RecordedState,
     Ref,
+    pluralize,
 )
 from reconciler.plugin import Answer, ReceivedRequest, UploadedFile
 from reconciler.plugin.endpoints import Matched, matched_endpoints
@@ -76,6 +79,7 @@ class Service:
         self._overrides = overrides
         self._patience = patience
         self._worker_pool = WorkerPool((limits or CallLimits()).call)
+        self._commits = GroupCommits(self._slot)
         self._opening = threading.Lock()
         self._database: Database | None = None
         self._cached: Recorded | None = None
@@ -146,8 +150,12 @@ class Service:
     ) -> UploadResult:
         """Take a request that was sent to a publication. Raises as `Uploads.receive`."""
         target = (await asyncio.to_thread(self.desired)).publications.get(publication)
-        async with self._slot(target.repository if target is not None else "") as uploads:
-            return await uploads.receive(publication, request, grant)
+        repository = target.repository if target is not None else ""
+        return await self._commits.change(
+            repository,
+            lambda uploads: uploads.receive(publication, request, grant),
+            what=f"{_named(request)} by {grant.principal}",
+        )
 
     async def error_answer(
         self, publication: str, request: ReceivedRequest, status: int, *, error: ReconcilerError
@@ -171,13 +179,19 @@ class Service:
         self, repository: str, file: UploadedFile, fields: Mapping[str, str], *, principal: str
     ) -> UploadResult:
         """Take a file for a repository, in the generic way. Raises as `Uploads.upload`."""
-        async with self._slot(repository) as uploads:
-            return await uploads.upload(repository, file, fields, principal=principal)
+        return await self._commits.change(
+            repository,
+            lambda uploads: uploads.upload(repository, file, fields, principal=principal),
+            what=f"upload of `{file.name}` by {principal}",
+        )
 
     async def remove(self, repository: str, keys: list[str], principal: str) -> UploadResult:
         """Remove uploaded units by key. Raises as `Uploads.remove`."""
-        async with self._slot(repository) as uploads:
-            return await uploads.remove(repository, keys, principal)
+        return await self._commits.change(
+            repository,
+            lambda uploads: uploads.remove(repository, keys, principal),
+            what=f"removal of {pluralize(len(keys), 'unit')} by {principal}",
+        )
 
     async def mark(self, repository: str, request: MarkRequest, grant: Grant) -> UploadResult:
         """Mark content by hand, or drop such marks. Raises as `Marking.mark`."""
@@ -286,6 +300,11 @@ def _error_answer(slot: WorkerSlot, call: str, tell: Callable[[], Any]) -> Answe
         answer = tell()
         check_answer(answer)
     return cast("Answer | None", answer)
+
+
+def _named(request: ReceivedRequest) -> str:
+    files = ", ".join(f"`{file.name}`" for file in request.files)
+    return f"upload of {files}" if files else f"{request.method} `{request.path}`"
 
 
 def uploaded_file(path: Path) -> UploadedFile:

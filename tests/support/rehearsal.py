@@ -30,7 +30,7 @@ from typing import Any
 from reconciler.database import Reader
 from reconciler.engine import CallLimits, Engine, Home, PlanOptions, Report
 from reconciler.engine.service import Service, uploaded_file
-from reconciler.engine.uploads.receiving import UploadResult
+from reconciler.engine.uploads.decided_changes import UploadResult
 from reconciler.manifest import read, read_recorded
 from reconciler.model import Digest, Kind, stored_unit
 from reconciler.plan import ContentChanges, Plan, render_text

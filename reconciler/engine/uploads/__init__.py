@@ -4,8 +4,9 @@ Comes in: a file with the name of the uploader, or keys to remove. Goes out: one
 the publications that show it. Uploaders are authenticated, the owner of the name and the same
 selection as in a sync decide about admission. Must never know: HTTP, any packaging format.
 
-Reading order: `receiving` (one upload from beginning to end), `plugin_results`
-and `conduits` (what plugins are handed and return), `admission`, `recording`, `removals`.
+Reading order: `group_commits` (from a request to its version), `receiving` (the decision about one
+upload), `plugin_results` and `conduits` (what plugins are handed and return), `admission`,
+`removals`, `recording` (decided changes, as one version).
 """
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""One upload or removal from beginning to end: a change of one repository, committed at once.
+"""One upload or removal up to its commit: what it changes in one repository, decided and stored.
 
 Uploads work on what the last apply recorded, so that a server without manifests can take files.
 They hold no lease of the repository: a file that arrives during a long sync hurts neither.
@@ -6,9 +6,8 @@ They hold no lease of the repository: a file that arrives during a long sync hur
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,20 +15,24 @@ from typing import Any
 
 import msgspec
 
-from reconciler.engine.plugin_calls.plugin_errors import error_message
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
-from reconciler.engine.run.lease import PATIENCE, STEP
 from reconciler.engine.session.disabled_plugins import Faults, unusable_error
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.uploads.admission import Admission, check_grant
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
+from reconciler.engine.uploads.decided_changes import Decided
 from reconciler.engine.uploads.plugin_results import (
     MAX_UNITS,
     placed_units,
     received,
     upload_faults,
 )
-from reconciler.engine.uploads.recording import check_quota, commit, record_units, restore_bytes
+from reconciler.engine.uploads.recording import (
+    check_quota,
+    commit_together,
+    record_units,
+    restore_bytes,
+)
 from reconciler.engine.uploads.releasing import release_publications
 from reconciler.engine.uploads.removals import (
     leaving_units,
@@ -38,7 +41,7 @@ from reconciler.engine.uploads.removals import (
 )
 from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
-from reconciler.errors import Conflict, PluginFault, ReconcilerError, Refused, UsageFault
+from reconciler.errors import PluginFault, Refused, UsageFault
 from reconciler.model import (
     ActualState,
     DesiredState,
@@ -48,13 +51,8 @@ from reconciler.model import (
     SourceKind,
     StoredUnit,
     Unit,
-    pluralize,
 )
-from reconciler.plan import REMOVE
 from reconciler.plugin import Answer, Publisher, Received, ReceivedRequest, UploadedFile
-from reconciler.retrying import RetryPolicy
-
-logger = logging.getLogger(__name__)
 
 Receive = Callable[[ImporterUploadConduit], Any]
 """Runs the plugin's code that says what a request changes."""
@@ -81,45 +79,10 @@ Change = Callable[[UploadTarget, ImporterUploadConduit], Changes]
 """Finds out what an upload or a removal changes, and stores what it brings."""
 
 
-def _moved(error: Exception) -> bool:
-    """Return True for a group that another writer changed meanwhile."""
-    return isinstance(error, Conflict) and error.retry_after is not None
-
-
-COMMITTING = RetryPolicy(
-    seconds=PATIENCE,
-    first_delay=STEP,
-    longest_delay=STEP,
-    longest_request=0,  # the other writer is done already
-    retry_if=_moved,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class UploadResult:
-    """Outcome of an upload or a removal.
-
-    Attributes:
-        version: The repository's version afterwards.
-        keys: The units that changed.
-        names: The same for people: `group/key`, or the key alone where groups are no names.
-        shown: Paths of the publications that show it.
-        delayed: Publications that do not show it yet, and why.
-        answer: The publisher's own answer to its client.
-        removes: Nothing came in, only out.
-    """
-
-    version: int
-    keys: tuple[str, ...]
-    names: tuple[str, ...] = ()
-    shown: tuple[str, ...] = ()
-    delayed: tuple[str, ...] = ()
-    answer: Answer | None = None
-    removes: bool = False
-
-
 class Uploads:
-    """Takes files into repositories, and uploaded units out again.
+    """Decides about files for repositories, and about uploaded units that leave again.
+
+    Each method that takes a change returns it `Decided`; `commit` and `release` come afterwards.
 
     Args:
         desired: As the last apply recorded it.
@@ -137,7 +100,7 @@ class Uploads:
 
     async def upload(
         self, repository: str, file: UploadedFile, fields: Mapping[str, str], *, principal: str
-    ) -> UploadResult:
+    ) -> Decided:
         """Take a file into a repository through its importer alone.
 
         Raises:
@@ -155,9 +118,7 @@ class Uploads:
         grant = Grant(principal)
         return await self._take(repository, files, grant, call="`upload`", receive=receive)
 
-    async def receive(
-        self, publication: str, request: ReceivedRequest, grant: Grant
-    ) -> UploadResult:
+    async def receive(self, publication: str, request: ReceivedRequest, grant: Grant) -> Decided:
         """Take a request that was sent to a publication, through its publisher.
 
         Raises as `upload`, Denied for a name that the grant is not for, and Gone for a path that
@@ -185,7 +146,7 @@ class Uploads:
         files = SentFiles(request.files, self._folder)
         return await self._take(target.repository, files, grant, call=call, receive=receive)
 
-    async def remove(self, repository: str, keys: Sequence[str], principal: str) -> UploadResult:
+    async def remove(self, repository: str, keys: Sequence[str], principal: str) -> Decided:
         """Take uploaded units out, by key.
 
         Raises:
@@ -195,39 +156,29 @@ class Uploads:
         def change(target: UploadTarget, conduit: ImporterUploadConduit) -> Changes:
             return Changes(removal_changes(self._session, target, conduit, keys=keys))
 
-        result = await self._change(repository, principal, change)
-        logger.info(
-            "%s: %s removed by %s", repository, pluralize(len(result.keys), "unit"), principal
+        return await self._decided(repository, principal, change, files=SentFiles((), self._folder))
+
+    async def commit(self, changes: Sequence[Decided]) -> list[int | Exception]:
+        """Commit changes of one repository; return the version of each, or why it has none."""
+        outcomes: list[int | Exception] = await self._session.in_thread(
+            commit_together, self._session, changes
         )
-        return result
+        return outcomes
+
+    async def release(self, repository: str) -> tuple[list[str], list[str]]:
+        """Release what shows the repository, as `release_publications` does."""
+        return await release_publications(self._session, self._desired, repository)
 
     async def _take(
         self, repository: str, files: SentFiles, grant: Grant, *, call: str, receive: Receive
-    ) -> UploadResult:
+    ) -> Decided:
         def change(target: UploadTarget, conduit: ImporterUploadConduit) -> Changes:
             named = target.call(call)
             wish = self._wish(target, conduit, files, call=named, receive=receive)
             check_grant(grant, [*wish.placed, *(unit.group for unit in wish.removed)])
             return self._admit(target, conduit, files, wish=wish)
 
-        principal = grant.principal
-        try:
-            result = await self._change(repository, principal, change, files=files)
-        except ReconcilerError as error:
-            logger.info(
-                "%s: upload of %s by %s not taken: %s",
-                repository,
-                files.names,
-                principal,
-                error_message(error),
-            )
-            raise
-        finally:
-            files.discard()
-        logger.info(
-            "%s: %s uploaded by %s, version %d", repository, files.names, principal, result.version
-        )
-        return result
+        return await self._decided(repository, grant.principal, change, files=files)
 
     def _wish(
         self,
@@ -265,27 +216,20 @@ class Uploads:
             restore_bytes(session, file)
         return Changes([*groups, *leaving], wish.answer)
 
-    async def _change(
-        self, repository: str, principal: str, change: Change, *, files: SentFiles | None = None
-    ) -> UploadResult:
-        """Commit a change, again where another writer was faster; then release publications."""
-        commit = partial(self._commit, files=files or SentFiles((), self._folder))
-
-        async def attempt() -> UploadResult:
-            result: UploadResult = await self._session.in_thread(
-                commit, repository, principal, change
-            )
-            return result
-
-        result = await COMMITTING.run(attempt)
-        # What changed nothing may still wait to be shown: an earlier release may have failed.
-        shown, delayed = await release_publications(self._session, self._desired, repository)
-        return replace(result, shown=tuple(shown), delayed=tuple(delayed))
-
-    def _commit(
+    async def _decided(
         self, repository: str, principal: str, change: Change, *, files: SentFiles
-    ) -> UploadResult:
-        """Determine the change, and commit it if there is any. Runs in a worker thread."""
+    ) -> Decided:
+        decide = partial(self._decide, files=files)
+        try:
+            decided: Decided = await self._session.in_thread(decide, repository, principal, change)
+        finally:
+            files.discard()
+        return decided
+
+    def _decide(
+        self, repository: str, principal: str, change: Change, *, files: SentFiles
+    ) -> Decided:
+        """Determine the change. Runs in a worker thread."""
         session = self._session
         target = self._target(repository, session.writer.actual_state())
         scratchpads = ScratchpadSession(partial(session.writer.scratchpad, target.actual.id))
@@ -302,25 +246,13 @@ class Uploads:
             changes = change(target, conduit)
         finally:
             conduit.close()
-        lines = [(group.name, line) for group in changes.groups for line in group.lines]
-        changed = [(name, line.key) for name, line in lines]
-        number = target.actual.number
-        if changed or scratchpads.written:
-            number = commit(
-                session,
-                target,
-                changes.groups,
-                scratchpads=scratchpads,
-                principal=principal,
-                tree=target.checked_tree(self._desired),
-            )
-        named = not target.importer_class.shared_groups
-        return UploadResult(
-            number,
-            tuple(key for _, key in changed),
-            tuple(f"{group}/{key}" if named else key for group, key in changed),
-            answer=changes.answer,
-            removes=bool(lines) and all(line.op == REMOVE for _, line in lines),
+        return Decided(
+            target,
+            changes.groups,
+            scratchpads,
+            principal,
+            target.checked_tree(self._desired),
+            changes.answer,
         )
 
     def _target(self, name: str, actual: ActualState) -> UploadTarget:

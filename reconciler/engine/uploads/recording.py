@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
-from reconciler.database import CommittedGroup, StagedGroup, StagedMember
-from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
+from reconciler.database import CommittedGroup, ManualChanges, StagedGroup, StagedMember
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.marked_groups import UPLOADS_BASIS
 from reconciler.engine.sources.source_responses import BY_SOURCE
 from reconciler.engine.transfer.artifact_fetcher import BLOCK, ArtifactFetcher, InFlight
 from reconciler.engine.transfer.stored_bytes import reliable_sizes
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings
+from reconciler.engine.uploads.decided_changes import Decided, OvertakenError
 from reconciler.engine.uploads.removed_names import manual_changes
 from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
@@ -22,6 +23,7 @@ from reconciler.model import (
     UPLOAD,
     CheckedTree,
     Digest,
+    FileTree,
     StoredUnit,
     Unit,
     UploadTotals,
@@ -56,23 +58,79 @@ def record_units(
     target.writer.record_units({group.name: group.arriving for group in groups}, sizes)
 
 
-def commit(
-    session: WritingSession,
-    target: UploadTarget,
-    groups: Sequence[GroupChanges],
-    *,
-    scratchpads: ScratchpadSession,
-    principal: str,
-    tree: CheckedTree | None,
-) -> int:
-    """Commit the changes as one version and return its number.
+def commit_together(session: WritingSession, changes: Sequence[Decided]) -> list[int | Exception]:
+    """Commit changes of one repository as one version.
+
+    Return the version of each, or why it has none: OvertakenError where a change before it could
+    alter its decision. Where the common commit fails each is committed alone, so that only the one
+    at fault has its error.
+    """
+    outcomes: dict[int, int | Exception] = {
+        number: change.target.actual.number
+        for number, change in enumerate(changes)
+        if not change.changes_content
+    }
+    waiting = [number for number in range(len(changes)) if number not in outcomes]
+    chosen = independent_changes([changes[number] for number in waiting])
+    together = [number for number, fits in zip(waiting, chosen, strict=True) if fits]
+    outcomes |= zip(together, _outcomes(session, [changes[each] for each in together]), strict=True)
+    for number in range(len(changes)):
+        overtaken = OvertakenError("another upload to the same group was faster", retry_after=1)
+        outcomes.setdefault(number, overtaken)
+    return [outcomes[number] for number in range(len(changes))]
+
+
+def _outcomes(session: WritingSession, changes: Sequence[Decided]) -> list[int | Exception]:
+    if not changes:
+        return []
+    try:
+        return [commit(session, changes)] * len(changes)
+    except Exception as error:
+        if len(changes) == 1:
+            return [error]
+    return [outcome for change in changes for outcome in _outcomes(session, [change])]
+
+
+def independent_changes(changes: Sequence[Decided]) -> list[bool]:
+    """Return which changes go together with the first: none could alter the decision of another."""
+    groups: set[str] = set()
+    paths: list[str] = []
+    chosen = []
+    for change in changes:
+        names = {group.name for group in change.groups}
+        arriving = [*paths, *_paths(change)] if change.tree is not None else []
+        fits = not groups or (
+            change.target.actual.id == changes[0].target.actual.id
+            and not (change.scratchpads.written or changes[0].scratchpads.written)
+            and groups.isdisjoint(names)
+            and not (change.tree and FileTree(arriving, folded=change.tree.folded).faults())
+        )
+        chosen.append(fits)
+        if fits:
+            groups |= names or {""}
+            paths = arriving
+    return chosen
+
+
+def _paths(change: Decided) -> Iterator[str]:
+    for group in change.groups:
+        for unit in group.arriving:
+            yield from (artifact.path for artifact in unit.artifacts)
+
+
+def commit(session: WritingSession, changes: Sequence[Decided]) -> int:
+    """Commit independent changes as one version and return its number.
 
     Raises:
-        Conflict: A group was changed meanwhile, or a file came in that cannot lie in one `tree`
-            with what was sent; with `retry_after`, so that the upload is decided again.
+        Conflict: A group was changed meanwhile, or a file came in that cannot lie in one tree with
+            what was sent; with `retry_after`, so that the upload is decided again.
         QuotaExceeded: More is uploaded than may be.
     """
+    first = changes[0]
+    target, scratchpads = first.target, first.scratchpads
     plugin = {"id": target.plugin.id, "version": target.plugin.distribution_version}
+    principals = sorted({change.principal for change in changes})
+    groups = [group for change in changes for group in change.groups]
     with target.writer.stage(target.actual.id, session.clock()) as stage:
         stage.add(
             [_staged_group(group) for group in groups],
@@ -80,13 +138,13 @@ def commit(
         )
         try:
             return stage.commit(
-                {"principal": principal, "plugin": plugin},
+                {"principal": ", ".join(principals), "plugin": plugin},
                 {},
                 session.clock(),
                 scratchpads=scratchpads.written,
                 seen=scratchpads.seen,
-                tree=tree,
-                manual=manual_changes(groups, principal, session.clock()),
+                tree=_seen_by_all(changes),
+                manual=_manual_changes(changes, session.clock()),
                 quota=target.repository.quota,
             ).number
         except Conflict as error:
@@ -118,6 +176,20 @@ def _growth(group: GroupChanges) -> tuple[int, int]:
 
 def _size(unit: Unit | StoredUnit) -> int:
     return sum(artifact.size or 0 for artifact in unit.artifacts)
+
+
+def _manual_changes(changes: Iterable[Decided], now: datetime) -> ManualChanges:
+    """Return what changes in the record of removed names, each by its principal."""
+    parts = [manual_changes(change.groups, change.principal, now) for change in changes]
+    return ManualChanges(
+        removed=[removed for part in parts for removed in part.removed],
+        returned=[returned for part in parts for returned in part.returned],
+    )
+
+
+def _seen_by_all(changes: Iterable[Decided]) -> CheckedTree | None:
+    trees = [change.tree for change in changes if change.tree is not None]
+    return min(trees, key=lambda tree: tree.version) if trees else None
 
 
 def restore_bytes(session: WritingSession, file: UploadedFile) -> None:

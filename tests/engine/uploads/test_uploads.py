@@ -16,7 +16,7 @@ import pytest
 
 from reconciler.engine import Checkpoint, Inspector, listen
 from reconciler.engine.service import uploaded_file
-from reconciler.engine.uploads import receiving
+from reconciler.engine.uploads import decided_changes, group_commits, receiving, recording
 from reconciler.engine.uploads.recording import record_units
 from reconciler.errors import Conflict, ManifestFaults, PluginFault, Refused, UsageFault
 from reconciler.plugin import Artifact, GroupedUnit, StoredUnit, Unit, UploadConduit, UploadedFile
@@ -422,17 +422,19 @@ def test_a_conflicting_upload_is_tried_again_until_the_time_is_over(
     seconds = [0.0]
 
     async def sleep(pause: float) -> None:
-        seconds[0] += (receiving.COMMITTING.seconds or 0) / 2
+        seconds[0] += (decided_changes.COMMITTING.seconds or 0) / 2
 
-    policy = replace(receiving.COMMITTING, sleep=sleep, clock=lambda: seconds[0], random=lambda: 0)
-    monkeypatch.setattr(receiving, "COMMITTING", policy)
+    policy = replace(
+        decided_changes.COMMITTING, sleep=sleep, clock=lambda: seconds[0], random=lambda: 0
+    )
+    monkeypatch.setattr(group_commits, "COMMITTING", policy)
     tries = []
 
     def conflicting(*arguments: Any, **named: Any) -> int:
         tries.append(arguments)
         raise Conflict("moved", retry_after=1)
 
-    monkeypatch.setattr(receiving, "commit", conflicting)
+    monkeypatch.setattr(recording, "commit", conflicting)
     with pytest.raises(Conflict):
         site.upload("mine", b"x")
     assert len(tries) == 3, "at the start, in the middle and at the end of the time"
