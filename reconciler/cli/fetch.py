@@ -49,7 +49,9 @@ def command(
         ),
         lock_timeout="0",
     )
-    output.answer(layout, _document(report), lambda: [*_failures(report), _summary(report)])
+    output.answer(
+        layout, _document(report), lambda: [*report.warnings, *_failures(report), _summary(report)]
+    )
     if report.failed:
         output.note("  hint: what came is kept; the same command asks for the others again")
     return 1 if report.failed else 0
@@ -63,6 +65,7 @@ def _document(report: FetchReport) -> dict[str, Any]:
         "fetched": report.fetched,
         "bytes": report.size,
         "streamed": report.streamed,
+        "warnings": report.warnings,
         "failed": [
             {
                 "group": file.group,

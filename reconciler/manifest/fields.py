@@ -127,6 +127,14 @@ def _web_url(text: str, instead: str, expected: str) -> str:
     return text
 
 
+def _mirror(text: str) -> str:
+    return _web_url(
+        text,
+        instead="a mirror gets the credentials of its remote, if it is of the same origin",
+        expected="`https://host/path/`, in the place of the remote's own URL",
+    )
+
+
 def _base_url(text: str) -> str:
     address = base_url(text)
     if address is None:
@@ -251,6 +259,11 @@ Header = Annotated[str, AfterValidator(_header)]
 BaseUrl = Annotated[
     str,
     AfterValidator(_base_url),
+    Field(json_schema_extra={"format": "uri", "pattern": r"^https?://[^?#@\s]+$"}),
+]
+MirrorUrl = Annotated[
+    str,
+    AfterValidator(_mirror),
     Field(json_schema_extra={"format": "uri", "pattern": r"^https?://[^?#@\s]+$"}),
 ]
 RemoteUrl = Annotated[

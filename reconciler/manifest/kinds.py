@@ -18,6 +18,7 @@ from reconciler.manifest.fields import (
     Cidr,
     Header,
     LabelKey,
+    MirrorUrl,
     Name,
     Policy,
     Proxy,
@@ -103,6 +104,11 @@ class RemoteSpec(Options):
     redirects: Redirects = SAME_ORIGIN
     egress: EgressSpec = EgressSpec()
     max_size: Size | None = None
+    mirrors: Annotated[list[MirrorUrl], NotEmpty()] = Field(
+        default_factory=list,
+        description="Asked first for files whose digest is declared, never for pages; one that"
+        " fails or sends other bytes is left out for the rest of a run.",
+    )
 
 
 class FilterSpec(Options):

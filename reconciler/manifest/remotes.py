@@ -24,7 +24,7 @@ from reconciler.plugin import Secret as SecretOption
 from reconciler.reach import SECRET_HOSTS, OutOfReach, Reach, Use
 from reconciler.redaction import sanitize
 
-_SENT = ("auth", "tls", "proxy", "headers")
+_SENT = ("auth", "tls", "proxy", "headers", "mirrors")
 
 
 def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None) -> Remote | None:
@@ -54,6 +54,7 @@ def remote(checked: Checked, manifest: Manifest | None, importer: Usable | None)
         redirects=spec.redirects,
         egress=Egress(tuple(spec.egress.allow), tuple(spec.egress.deny)),
         max_size=DEFAULT_MAX_SIZE if spec.max_size is None else spec.max_size,
+        mirrors=tuple(spec.mirrors),
         **_timeouts(spec),
     )
     checked.ask(("spec",), partial(_check_destinations, sent_secrets(result, importer.cls)))

@@ -107,7 +107,7 @@ class Remote(msgspec.Struct, frozen=True):
     """A remote that provides content, with its connection settings. Times in seconds.
 
     `redirects`: `same-origin`, `any`, or the hosts (`host`, `host:port`) whose answers count as
-    the remote's own.
+    the remote's own. `mirrors`: URLs that are asked first for files with a declared digest.
     """
 
     meta: Meta
@@ -129,6 +129,7 @@ class Remote(msgspec.Struct, frozen=True):
     redirects: str | tuple[str, ...] = SAME_ORIGIN
     egress: Egress = Egress()
     max_size: int = DEFAULT_MAX_SIZE  # bytes that are read of a file of unknown size
+    mirrors: tuple[str, ...] = ()
 
     @property
     def leaves_upstream(self) -> bool:

@@ -10,8 +10,9 @@ versions.
 
 A request passes `retries`, `rate_limit` and `http_fetcher` (or `local_fetcher`), which asks
 `egress` where credentials go, which hosts an answer may come from and which redirects are followed,
-`addresses` what a connection may lead to, and `tls` which certificates are trusted. `url_secrets`
-says what of a URL, and of a page, may be written to disk.
+`addresses` what a connection may lead to, and `tls` which certificates are trusted. `mirrors` are
+asked first for files with a declared digest. `url_secrets` says what of a URL, and of a page, may
+be written to disk.
 """
 
 from reconciler.remote.accepted_types import AcceptedTypes
@@ -23,6 +24,7 @@ from reconciler.remote.file_cache import FileCache, FilePart
 from reconciler.remote.file_reader import LARGEST_FILE, FileReader
 from reconciler.remote.folder_listing import FOLDER_MEDIA_TYPE
 from reconciler.remote.measurement import Measurement, MeasurementCache, measure
+from reconciler.remote.mirrors import MIRROR_FAILURES, Mirrors
 from reconciler.remote.page_budget import PAGE_MEMORY, PageBudget
 from reconciler.remote.page_cache import PageCache
 from reconciler.remote.page_reader import PageReader
@@ -35,6 +37,7 @@ from reconciler.remote.urls import joined_url
 __all__ = [
     "FOLDER_MEDIA_TYPE",
     "LARGEST_FILE",
+    "MIRROR_FAILURES",
     "PAGE_MEMORY",
     "AcceptedTypes",
     "ConcurrencyLimiter",
@@ -44,6 +47,7 @@ __all__ = [
     "FileReader",
     "Measurement",
     "MeasurementCache",
+    "Mirrors",
     "PageBudget",
     "PageCache",
     "PageReader",

@@ -51,6 +51,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
 LATE = {
     ("reconciler_python.reading.media_types", "reconciler_python.reading.html_documents"),
     ("reconciler.remote.fetcher_factory", "reconciler.remote.http_fetcher"),
+    ("reconciler.remote.mirrors", "reconciler.remote.egress"),
     ("reconciler_example", "reconciler_example.content"),
     ("reconciler_example", "reconciler_example.low_importer"),
     ("reconciler_example", "reconciler_example.tree_publisher"),

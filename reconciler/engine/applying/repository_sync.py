@@ -136,7 +136,7 @@ class RepositorySync:
         failed = {failure.source for failure in content.failures if failure.group is None}
         unlisted = failed - content.sources.keys()
         return {
-            source.id: SourceAccess.of(self._session.remotes.fetcher(remote), remote)
+            source.id: SourceAccess.of(self._session.remotes, remote)
             for source in repository.sources
             if source.kind is SourceKind.REMOTE and source.id not in unlisted
             for remote in [self._desired.remotes[source.name]]

@@ -271,7 +271,7 @@ class Repair:
 
     def _fetcher(self, source: Source) -> ArtifactFetcher:
         remote = self._desired.remotes[source.name]
-        access = SourceAccess.of(self._session.remotes.fetcher(remote), remote)
+        access = SourceAccess.of(self._session.remotes, remote)
         return ArtifactFetcher(
             self._session.store,
             self._session.registry,

@@ -11,8 +11,9 @@ from typing import Any
 
 from reconciler.model import Digest, Remote, Repository
 
-# How fast, and how patiently: an answer is the same, or a failure, under which nothing stands.
-PACE = frozenset({"timeouts", "retries", "concurrency", "rateLimit"})
+# How fast, how patiently, and from where files come that a digest verifies: an answer is the same,
+# or a failure, under which nothing stands.
+PACE = frozenset({"timeouts", "retries", "concurrency", "rateLimit", "mirrors"})
 # Counted by their meaning: the URL that is asked, and a policy other than `immediate`.
 ADDRESS = frozenset({"type", "index", "url", "policy"})
 # Sources are counted one by one, filters with the selection; guards stop a plan as a whole, quotas

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from reconciler.database import ArtifactOrigin
 from reconciler.engine.plugin_calls.conduits import CallWatch, plugin_faults, unwatched
 from reconciler.engine.run.checkpoints import Checkpoint, reached
+from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.transfer.transfer_warnings import TransferWarnings, WarningKind
 from reconciler.errors import (
     DigestMismatch,
@@ -40,7 +41,8 @@ from reconciler.model import (
 )
 from reconciler.plan import ChangeLine
 from reconciler.plugin.registry import Registry
-from reconciler.remote import Fetcher, download, storable_url
+from reconciler.remote import Fetcher, Mirrors, storable_url
+from reconciler.remote.mirrors import LeftOut
 from reconciler.retrying import RetryPolicy
 from reconciler.store import Store
 
@@ -53,6 +55,7 @@ class SourceAccess:
 
     Attributes:
         fetcher: The connection to the remote.
+        mirrors: Its mirrors, which are asked first.
         remote: The remote's name.
         concurrency: Requests in flight.
         retries: Further tries of a failed download.
@@ -62,6 +65,7 @@ class SourceAccess:
     """
 
     fetcher: Fetcher
+    mirrors: Mirrors
     remote: str
     concurrency: int
     retries: int
@@ -70,10 +74,11 @@ class SourceAccess:
     passing: bool = False
 
     @classmethod
-    def of(cls, fetcher: Fetcher, remote: Remote) -> SourceAccess:
+    def of(cls, remotes: Remotes, remote: Remote) -> SourceAccess:
         """Return access to the files of a remote through its connection."""
         return cls(
-            fetcher,
+            remotes.fetcher(remote),
+            remotes.mirrors(remote),
             remote.meta.name,
             remote.concurrency,
             remote.retries,
@@ -326,7 +331,7 @@ class ArtifactFetcher:
 
     async def _downloaded_from(self, access: SourceAccess, place: Place, url: str) -> int:
         try:
-            return await download(
+            return await access.mirrors.download(
                 access.fetcher,
                 self._store,
                 url,
@@ -334,10 +339,17 @@ class ArtifactFetcher:
                 limit=access.limit(place.artifact),
                 retry=RetryPolicy(attempts=1 + access.retries),
                 progress=self._progress,
+                left_out=self._warn_of_mirror(place.source),
             )
         except (DigestMismatch, Malformed):
             self._local_files.forget_measurement(access.remote, url)
             raise
+
+    def _warn_of_mirror(self, source: str) -> LeftOut:
+        def warn(mirror: str, error: ReconcilerError) -> None:
+            self._warnings.add(source, WarningKind.MIRROR, mirror, detail=error.message)
+
+        return warn
 
     def _copied(self, path: Path, digest: Digest) -> int:
         """Copy a local file into the store and return its size."""

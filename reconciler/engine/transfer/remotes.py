@@ -15,6 +15,7 @@ from reconciler.remote import (
     FileCache,
     FileReader,
     MeasurementCache,
+    Mirrors,
     PageBudget,
     PageCache,
     PageReader,
@@ -53,6 +54,7 @@ class Remotes:
         self._again = False
         self._budget = PageBudget(caches.page_memory)
         self._fetchers: dict[str, Fetcher] = {}
+        self._mirrors: dict[str, Mirrors] = {}
         self._types: dict[str, AcceptedTypes] = {}
         self._readers: dict[str, PageReader] = {}
 
@@ -84,6 +86,13 @@ class Remotes:
         if name not in self._fetchers:
             self._fetchers[name] = open_fetcher(remote, self.url(remote))
         return self._fetchers[name]
+
+    def mirrors(self, remote: Remote) -> Mirrors:
+        """Return the remote's mirrors, of which one that fails is left out for good."""
+        name = remote.meta.name
+        if name not in self._mirrors:
+            self._mirrors[name] = Mirrors(remote, self.url(remote))
+        return self._mirrors[name]
 
     def pages(self, remote: Remote) -> PageReader:
         """Return the reader of the remote's pages, through the page cache."""
@@ -128,5 +137,8 @@ class Remotes:
         """Close every connection."""
         for fetcher in self._fetchers.values():
             await fetcher.close()
+        for mirrors in self._mirrors.values():
+            await mirrors.close()
+        self._mirrors.clear()
         self._fetchers.clear()
         self._readers.clear()

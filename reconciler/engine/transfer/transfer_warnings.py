@@ -15,6 +15,7 @@ class WarningKind(StrEnum):
     """Kind of a warning; the value introduces the list of the files."""
 
     OTHER_SIZE = "another size than was declared, with the right digest"
+    MIRROR = "mirror left out for the rest of the run, files come from elsewhere"
     NOT_BESIDE = "declared and not to be had; what the file beside it holds is used"
 
 

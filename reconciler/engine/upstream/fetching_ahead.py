@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -21,11 +22,20 @@ from reconciler.engine.run.task_groups import task_group
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.sources.source_urls import SourceUrls
 from reconciler.engine.transfer.artifact_fetcher import SourceAccess
+from reconciler.engine.transfer.transfer_warnings import TransferWarnings, WarningKind
 from reconciler.engine.upstream.file_places import FilePlace, FilePlaces
 from reconciler.errors import ReconcilerError, StateFault, UsageFault
-from reconciler.model import ActualState, DesiredState, Digest, Kind, Ref, Remote, StoredUnit
+from reconciler.model import (
+    ActualState,
+    DesiredState,
+    Digest,
+    Kind,
+    Ref,
+    Remote,
+    SourceKind,
+    StoredUnit,
+)
 from reconciler.plan import natural_sort_key
-from reconciler.remote import download
 from reconciler.retrying import RetryPolicy
 
 GROUPS_AT_ONCE = 500
@@ -61,6 +71,7 @@ class FetchReport:
         size: Bytes of these.
         streamed: Files that are never stored, since `policy: streamed` says so.
         failed: What could not be fetched, by group and path.
+        warnings: Lines about mirrors that were left out.
     """
 
     repository: str
@@ -69,6 +80,7 @@ class FetchReport:
     size: int = 0
     streamed: int = 0
     failed: list[FailedFile] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 class Scope(NamedTuple):
@@ -95,6 +107,7 @@ class FetchAhead:
         self._writer = session.writer
         self._desired = desired
         self._actual = actual
+        self._warnings = TransferWarnings()
         self._arrived: dict[Digest, int] = {}
         self._recording = asyncio.Lock()
 
@@ -113,6 +126,7 @@ class FetchAhead:
             )
         if missing:
             await self._fetch_all(scope, missing, report)
+        report.warnings = list(self._warnings.lines())
         report.failed.sort(key=lambda failed: natural_sort_key(failed.file.path))
         return report
 
@@ -267,8 +281,8 @@ class FetchAhead:
     async def _download(
         self, file: MissingFile, remote: Remote, url: str, *, task: ProgressTask
     ) -> int:
-        access = SourceAccess.of(self._session.remotes.fetcher(remote), remote)
-        return await download(
+        access = SourceAccess.of(self._session.remotes, remote)
+        return await access.mirrors.download(
             access.fetcher,
             self._session.store,
             url,
@@ -276,7 +290,12 @@ class FetchAhead:
             limit=max(file.size or 0, access.max_size),
             retry=RetryPolicy(attempts=1 + access.retries),
             progress=lambda size: task.advance(size=size),
+            left_out=partial(self._warn_of_mirror, remote),
         )
+
+    def _warn_of_mirror(self, remote: Remote, mirror: str, error: ReconcilerError) -> None:
+        source = f"{SourceKind.REMOTE.value}:{remote.meta.name}"
+        self._warnings.add(source, WarningKind.MIRROR, mirror, detail=error.message)
 
     async def _record(self) -> None:
         """Record what has arrived, after it is durable."""

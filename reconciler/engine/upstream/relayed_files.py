@@ -27,11 +27,12 @@ from reconciler.model import (
     Remote,
 )
 from reconciler.plugin.registry import Registry
-from reconciler.remote import Fetcher, open_fetcher, relay
+from reconciler.remote import MIRROR_FAILURES, Fetcher, Mirrors, open_fetcher, relay
 from reconciler.store import UnstoredBytes
 
 logger = logging.getLogger(__name__)
 
+LEFT_OUT = 600.0  # seconds for which a mirror that failed is not asked
 AVOIDED = 60.0  # seconds for which a remote that failed is asked after the others
 
 
@@ -51,6 +52,7 @@ class OpenRemote:
     remote: Remote
     fingerprints: Mapping[str, str]
     fetcher: Fetcher
+    mirrors: Mirrors
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class RelayedFiles:
         self._writer = writer
         self._clock = clock
         self._remotes: dict[str, OpenRemote] = {}
-        self._replaced: list[Fetcher] = []
+        self._replaced: list[Fetcher | Mirrors] = []
         self._sources: OpenSources | None = None
         self._outdated: list[Remotes] = []
         self._failures = RecentFailures()
@@ -139,8 +141,10 @@ class RelayedFiles:
 
     async def close(self) -> None:
         """Close connections. May be called any number of times."""
-        for fetcher in (*self._replaced, *(opened.fetcher for opened in self._remotes.values())):
-            await fetcher.close()
+        for opened in self._remotes.values():
+            self._replaced += opened.fetcher, opened.mirrors
+        for connection in self._replaced:
+            await connection.close()
         self._replaced.clear()
         self._remotes.clear()
         for remotes in (*self._outdated, *([self._sources.remotes] if self._sources else [])):
@@ -183,9 +187,36 @@ class RelayedFiles:
                         raise
                     attempt.failed(error)
 
-    def _relay(self, remote: Remote, url: str, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    async def _relay(self, remote: Remote, url: str, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of a URL, of the first mirror that has them, else of the remote itself.
+
+        A mirror that fails after a block was given out ends it, and is left out for a while.
+        """
+        opened = self._opened(remote)
+        for mirror, mirrored in opened.mirrors.places(url):
+            begun = False
+            try:
+                blocks = self._relay_from(mirror.fetcher, remote, mirrored, wanted=wanted)
+                async with aclosing(blocks):
+                    async for block in blocks:
+                        begun = True
+                        yield block
+            except MIRROR_FAILURES as error:
+                opened.mirrors.failed(mirror, error)
+                if begun:
+                    raise
+            else:
+                opened.mirrors.succeeded(mirror)
+                return
+        async with aclosing(self._relay_from(opened.fetcher, remote, url, wanted=wanted)) as blocks:
+            async for block in blocks:
+                yield block
+
+    def _relay_from(
+        self, fetcher: Fetcher, remote: Remote, url: str, *, wanted: Wanted
+    ) -> AsyncGenerator[bytes, None]:
         return relay(
-            self._fetcher(remote),
+            fetcher,
             UnstoredBytes() if remote.is_streamed else self._home.store(),
             url,
             expected=wanted.digest,
@@ -223,7 +254,7 @@ class RelayedFiles:
             now=self._clock(),
         )
 
-    def _fetcher(self, remote: Remote) -> Fetcher:
+    def _opened(self, remote: Remote) -> OpenRemote:
         """Return the connection to a remote, opened anew once it or its secrets were recorded anew.
 
         Downloads that use the earlier connection may finish with it.
@@ -234,11 +265,12 @@ class RelayedFiles:
         opened = self._remotes.get(name)
         if opened is None or (opened.remote, opened.fingerprints) != (remote, fingerprints):
             if opened is not None:
-                self._replaced.append(opened.fetcher)
+                self._replaced += opened.fetcher, opened.mirrors
             remotes = Remotes(self._registry, self._home.caches())
-            fetcher = open_fetcher(remote, remotes.url(remote))
-            opened = self._remotes[name] = OpenRemote(remote, fingerprints, fetcher)
-        return opened.fetcher
+            url = remotes.url(remote)
+            fetcher, mirrors = open_fetcher(remote, url), Mirrors(remote, url, again_after=LEFT_OUT)
+            opened = self._remotes[name] = OpenRemote(remote, fingerprints, fetcher, mirrors)
+        return opened
 
     def _stored(self, digest: Digest, size: int) -> None:
         """Record that bytes are stored, after they are durable."""
