@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,15 @@ from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.uploads.decided_changes import UploadResult
 from reconciler.engine.uploads.group_commits import GroupCommits
+from reconciler.engine.uploads.management import (
+    REMOVE,
+    action_of,
+    content_of,
+    endpoints_of,
+    mark_answer,
+    mark_request,
+    removal_answer,
+)
 from reconciler.engine.uploads.marking import Marking, MarkRequest
 from reconciler.engine.uploads.plugin_results import check_answer
 from reconciler.engine.uploads.receiving import Uploads
@@ -87,13 +97,22 @@ class Service:
             home, registry, recorded=self._read, writer=self._writer, clock=clock
         )
 
-    def authenticate(self, publication: str, authorization: str | None) -> Grant | None:
-        """Return what an `Authorization` header lets an uploader do, or None. Thread-safe.
+    def authenticate(
+        self, publication: str, authorization: str | None, path: str = ""
+    ) -> Grant | None:
+        """Return what an `Authorization` header lets a client do at a path, or None. Thread-safe.
 
-        Raises Gone if the publication takes no files, and Temporary if what was recorded of it
-        cannot be used now.
+        Raises Gone if the publication takes no files, or is not managed over HTTP, and Temporary
+        if what was recorded of it cannot be used now.
         """
         target = self._usable_publication(publication)
+        if action_of(path):
+            if target is None or not target.managers:
+                raise Gone(
+                    f"publication `{publication}` is not managed over HTTP",
+                    hint="`access.manage` in its manifest says who may do that",
+                )
+            return authenticate(target.managers, authorization, now=self._clock())
         if target is None or not target.uploaders:
             raise Gone(
                 f"publication `{publication}` takes no files",
@@ -142,6 +161,8 @@ class Service:
         target = self._usable_publication(publication)
         if target is None:
             return {}
+        if actions := endpoints_of(path):
+            return actions
         cls: Any = self._registry.publisher(target.publisher).cls
         return matched_endpoints(cls.endpoints, path)
 
@@ -151,6 +172,8 @@ class Service:
         """Take a request that was sent to a publication. Raises as `Uploads.receive`."""
         target = (await asyncio.to_thread(self.desired)).publications.get(publication)
         repository = target.repository if target is not None else ""
+        if action := action_of(request.path):
+            return await self._manage(repository, action, request, grant=grant)
         return await self._commits.change(
             repository,
             lambda uploads: uploads.receive(publication, request, grant),
@@ -187,11 +210,25 @@ class Service:
 
     async def remove(self, repository: str, keys: list[str], principal: str) -> UploadResult:
         """Remove uploaded units by key. Raises as `Uploads.remove`."""
+        return await self._remove(repository, keys, Grant(principal))
+
+    async def _remove(self, repository: str, keys: list[str], grant: Grant) -> UploadResult:
         return await self._commits.change(
             repository,
-            lambda uploads: uploads.remove(repository, keys, principal),
-            what=f"removal of {pluralize(len(keys), 'unit')} by {principal}",
+            lambda uploads: uploads.remove(repository, keys, grant),
+            what=f"removal of {pluralize(len(keys), 'unit')} by {grant.principal}",
         )
+
+    async def _manage(
+        self, repository: str, action: str, request: ReceivedRequest, *, grant: Grant
+    ) -> UploadResult:
+        """Do what a form asks for that was sent below `manage/`."""
+        if action == REMOVE:
+            result = await self._remove(repository, content_of(request.fields), grant)
+            return replace(result, answer=removal_answer(request, result))
+        mark = mark_request(action, request.fields)
+        result = await self.mark(repository, mark, grant)
+        return replace(result, answer=mark_answer(request, result, mark))
 
     async def mark(self, repository: str, request: MarkRequest, grant: Grant) -> UploadResult:
         """Mark content by hand, or drop such marks. Raises as `Marking.mark`."""

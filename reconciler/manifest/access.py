@@ -1,4 +1,4 @@
-"""Keys of `access` of a Publication: rules for readers and for uploaders."""
+"""Keys of `access` of a Publication: rules for readers, uploaders and managers."""
 
 from __future__ import annotations
 
@@ -163,6 +163,10 @@ def _public() -> list[ReaderSpec]:
 class AccessSpec(Options):
     read: Annotated[list[ReaderSpec], NotEmpty()] = Field(default_factory=_public)
     upload: list[UploaderSpec] = Field(default_factory=list)
+    manage: list[UploaderSpec] = Field(
+        default_factory=list,
+        description="Who may yank, mark and remove what the repository holds.",
+    )
 
     @model_validator(mode="after")
     def _is_clear(self) -> Self:

@@ -169,7 +169,7 @@ def _check_projects(document: Declaration, type: str | None, plugins: Plugins) -
     plugin = plugins.importer(type) if type else None
     if not isinstance(plugin, Usable) or not plugin.cls.shared_groups:
         return
-    for key in ("read", "upload"):
+    for key in ("read", "upload", "manage"):
         for index, rule in enumerate(document.checked.items("spec", "access", key)):
             if isinstance(rule, dict) and "projects" in rule:
                 path = ("spec", "access", key, index, "projects")

@@ -113,6 +113,7 @@ def publication(
         exports=_exports(checked, spec),
         config=options.config,
         uploaders=tuple(uploader.rule for uploader in spec.access.upload),
+        managers=tuple(manager.rule for manager in spec.access.manage),
         readers=spec.access.readers,
         filters=tuple(spec.filters),
         quarantined=spec.quarantined,

@@ -4,7 +4,7 @@ Comes in: nothing. Goes out: values that can be compared, hashed, sorted and pri
 know: files, clocks, networks, SQL, YAML, any packaging format.
 """
 
-from reconciler.model.access import AccessRule, Grant, Secret
+from reconciler.model.access import MANAGE_PATH, AccessRule, Grant, Secret
 from reconciler.model.base_url import (
     BASE_URL_PLACEHOLDER,
     base_url,
@@ -110,6 +110,7 @@ __all__ = [
     "GZIP_HEADER",
     "IMMEDIATE",
     "LATEST",
+    "MANAGE_PATH",
     "MIRROR",
     "NAMES_REVISION",
     "ON_DEMAND",

@@ -9,6 +9,8 @@ import msgspec
 
 from reconciler.model.digest import Digest
 
+MANAGE_PATH = "manage/"  # below a publication: requests of those who manage its content
+
 
 class Secret(msgspec.Struct, frozen=True):
     """A reference to a secret, never its value.
@@ -24,7 +26,7 @@ class Secret(msgspec.Struct, frozen=True):
 
 
 class AccessRule(msgspec.Struct, frozen=True):
-    """Credentials that open a publication, for readers or for uploaders.
+    """Credentials that open a publication, for readers, uploaders or managers.
 
     Exactly one of `token`, `token_digest` (of a generated token) and `password` is set; a password
     has a `username`, a token may have one, which is then what records call its user. `projects`:

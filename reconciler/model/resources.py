@@ -250,11 +250,18 @@ class Publication(msgspec.Struct, frozen=True):
     exports: tuple[str, ...] = ()
     config: Any = None
     uploaders: tuple[AccessRule, ...] = ()
+    managers: tuple[AccessRule, ...] = ()
     readers: tuple[AccessRule, ...] | None = None
     filters: tuple[str, ...] = ()  # beside those of the repository
     quarantined: str = WITHHOLD
     grace: int = GRACE
     base_url: str | None = None
+
+    @property
+    def access_rules(self) -> Mapping[str, tuple[AccessRule, ...]]:
+        """The rules by their keys below `access`; none for readers where every client is one."""
+        rules = {"upload": self.uploaders, "manage": self.managers}
+        return {**rules, "read": self.readers or ()}
 
 
 Resource = Remote | Filter | Repository | Publication
@@ -310,7 +317,8 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
         for publication in self.publications.values():
             yield from (
                 secret
-                for rule in (*publication.uploaders, *(publication.readers or ()))
+                for rules in publication.access_rules.values()
+                for rule in rules
                 for secret in (rule.token, rule.password)
                 if secret is not None
             )

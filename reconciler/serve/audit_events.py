@@ -16,7 +16,7 @@ from reconciler.audit import (
 )
 from reconciler.database.records import ServedPublication
 from reconciler.errors import OutOfScope, ReconcilerError
-from reconciler.model import Grant
+from reconciler.model import MANAGE_PATH, Grant
 from reconciler.serve.client_addresses import TrustedProxies
 from reconciler.serve.ports import ReceivedFile, UploadReceipt
 from reconciler.threads import in_thread
@@ -69,8 +69,9 @@ class AuditTrail:
 class UploadTrace:
     """Facts on one request that changes a publication, gathered while it is answered."""
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, path: str) -> None:
         self.reason = ""
+        self._action = path.removeprefix(MANAGE_PATH) if path.startswith(MANAGE_PATH) else ""
         self._method = method
         self._denied = False
         self._grant: Grant | None = None
@@ -103,7 +104,7 @@ class UploadTrace:
         receipt = self._receipt
         removes = receipt.removes if receipt is not None else self._method == "DELETE"
         return {
-            "event": "remove" if removes else "upload",
+            "event": self._action or ("remove" if removes else "upload"),
             "outcome": self._outcome(status),
             "reason": "" if status < 400 else self.reason or REASONS.get(status, "refused"),
             "status": status,

@@ -152,8 +152,8 @@ class UploadReceiver(Protocol):
         """
         ...
 
-    def authenticate(self, publication: str, authorization: str | None) -> Grant | None:
-        """Return what an `Authorization` header lets an uploader do, or None.
+    def authenticate(self, publication: str, authorization: str | None, path: str) -> Grant | None:
+        """Return what an `Authorization` header lets a client do at a path, or None.
 
         Compares in constant time.
 

@@ -48,7 +48,7 @@ from reconciler.errors import (
     Refused,
     Temporary,
 )
-from reconciler.model import Grant, pluralize
+from reconciler.model import MANAGE_PATH, Grant, pluralize
 from reconciler.serve.audit_events import (
     NO_CREDENTIALS,
     WRONG_CREDENTIALS,
@@ -146,7 +146,7 @@ class Uploads:
 
         Raises HTTPException for a method that is not taken there.
         """
-        trace = UploadTrace(request.method)
+        trace = UploadTrace(request.method, path)
         try:
             response = await self._receive(request, served, path, trace=trace)
         except BodyFault as fault:
@@ -174,7 +174,7 @@ class Uploads:
         methods = await in_thread(self._receiver.endpoints, served.name, path)
         if request.method not in methods:
             raise HTTPException(405, headers={"Allow": ", ".join([*READING, *methods])})
-        grant = await self._authenticate(request, served, trace)
+        grant = await self._authenticate(request, served, path, trace=trace)
         if isinstance(grant, Response):
             return grant
         trace.admit(grant)
@@ -249,19 +249,21 @@ class Uploads:
         return _receipt_response(request, receipt)
 
     async def _authenticate(
-        self, request: Request, served: ServedPublication, trace: UploadTrace
+        self, request: Request, served: ServedPublication, path: str, *, trace: UploadTrace
     ) -> Grant | Response:
         """Return what the uploader may do, or the response that refuses the client."""
         authorization = request.headers.get("authorization")
         try:
-            grant = await in_thread(self._receiver.authenticate, served.name, authorization)
+            grant = await in_thread(self._receiver.authenticate, served.name, authorization, path)
         except Refused as error:
             trace.deny(error.code)
             return text_response(request, 403, error_text(error))
         if grant is not None:
             return grant
         trace.deny(NO_CREDENTIALS if authorization is None else WRONG_CREDENTIALS)
-        text = f"`{served.name}` takes files from its uploaders only"
+        managed = path.startswith(MANAGE_PATH)
+        takes = "requests of its managers" if managed else "files from its uploaders"
+        text = f"`{served.name}` takes {takes} only"
         return text_response(
             request, 401, text, headers={"www-authenticate": challenge(served.name)}
         )

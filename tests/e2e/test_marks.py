@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from reconciler.plugin.registry import Registry
 from reconciler.serve_adapter import assembled
 from tests.support.asgi import AsgiResponse, Client, live
 from tests.support.mirror import Done, Mirror, call, publication, remote, resource
+from tests.support.uploading import FORM, form, text_part
 from tests.support.upstream import Upstream, upstream
 from tests.support.wheels import Built, build_sdist, build_wheel
 
@@ -31,12 +32,12 @@ class Site(Mirror):
         super().__init__(folder)
         self.says()
 
-    def says(self, more: str = "", *, upload: str = "") -> None:
+    def says(self, more: str = "", *, upload: str = "", access: str = "") -> None:
         sources = (
             f"sources:\n  - upload: {{{upload}}}\n  - remote: {{name: up, everything: true}}\n"
         )
         team = resource("Repository", "team", f"type: python\n{sources}{more}")
-        self.declare(remote(self.url), team, publication())
+        self.declare(remote(self.url), team, publication(more=access))
 
     def do(self, *words: str) -> Done:
         return call([*words, "--home", str(self.home.root)])
@@ -48,11 +49,20 @@ class Site(Mirror):
 
     def ask(self, path: str) -> AsgiResponse:
         """Ask as a client that prefers JSON."""
+        return self._talk(lambda client: client.get(f"/team/{path}", headers=[("accept", JSON)]))
 
+    def manage(self, action: str, token: str = "", /, **fields: str) -> AsgiResponse:
+        """Send a form below `manage/`."""
+        body = form(*(text_part(name, text) for name, text in fields.items()))
+        headers = [FORM, *([("authorization", f"Bearer {token}")] if token else [])]
+        path = f"/team/manage/{action}"
+        return self._talk(lambda client: client.post(path, [body], headers=headers))
+
+    def _talk(self, ask: Callable[[Client], Awaitable[AsgiResponse]]) -> AsgiResponse:
         async def talk() -> AsgiResponse:
             application = assembled(self.home, Registry())
             try:
-                return await Client(application).get(f"/team/{path}", headers=[("accept", JSON)])
+                return await ask(Client(application))
             finally:
                 await live(application, "lifespan.startup", "lifespan.shutdown")
 
@@ -181,6 +191,34 @@ def test_nothing_is_added_to_an_archived_project(site: Site) -> None:
     refused = site.upload(build_wheel("acme", "2.0"))
     assert (refused.code, "is archived: nothing is added to it" in refused.err) == (1, True)
     assert site.upload(ACME).code == 0, "what is there already is no addition"
+
+
+def test_managers_do_the_same_over_http_within_their_scope(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL", "all-of-it")
+    monkeypatch.setenv("SOME", "some-of-it")
+    assert site.manage("yank", "all-of-it", what="foo==1.0").status == 404, "no such rule"
+    rules = "{token: {env: ALL}, username: ada}, {token: {env: SOME}, projects: [acme]}"
+    site.says(access=f"access:\n  manage: [{rules}]\n")
+    site.applied()
+    assert site.manage("yank", what="foo==1.0").status == 401
+    assert site.manage("yank", "some-of-it", what="foo==1.0").status == 403
+    assert site.manage("remove", "some-of-it", what=FOO).status == 404, "it was not uploaded"
+    assert site.manage("burn", "all-of-it", what="foo==1.0").status == 405
+    done = site.manage("yank", "all-of-it", what="foo==1.0", reason="broken")
+    assert (done.status, done.text) == (200, "version 3: yank foo==1.0, 1 unit changed\n")
+    assert site.yanked("foo")[FOO] == "broken"
+    assert site.manage("yank", "all-of-it", what="foo==9").status == 404
+    assert site.manage("yank", "all-of-it", what="foo").status == 400
+    assert site.manage("mark", "some-of-it", what="acme").status == 400, "and no status"
+    assert site.manage("mark", "some-of-it", what="acme", status="archived").status == 200
+    assert site.manage("unmark", "some-of-it", what="acme").status == 200
+    assert site.manage("unyank", "all-of-it", what="foo==1.0").status == 200
+    assert site.manage("remove", "some-of-it", what=ACME.filename).status == 200
+    history = site.do("history", "team", "-o", "json").document
+    principals = [each["provenance"]["principal"] for each in history[:5]]
+    assert principals == ["token", "ada", "token", "token", "ada"]
 
 
 def test_a_type_without_marks_says_so_where_the_key_stands(tmp_path: Path) -> None:

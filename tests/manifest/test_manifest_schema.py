@@ -50,7 +50,12 @@ def test_the_schema_offers_the_keys_of_the_core_and_of_the_plugin(composed: dict
         "include",
         "exclude",
     }
-    assert set(entry["properties"]["upload"]["properties"]) == {"names", "include", "exclude"}
+    assert set(entry["properties"]["upload"]["properties"]) == {
+        "names",
+        "reuseNames",
+        "include",
+        "exclude",
+    }
     assert entry["oneOf"] == [{"required": [kind]} for kind in ("remote", "repository", "upload")]
     assert set(definitions["core.UploaderSpec"]["properties"]) == {
         "token",

@@ -104,7 +104,7 @@ class FakeReceiver:
     def endpoints(self, publication: str, path: str) -> Mapping[str, bool]:
         return self.methods
 
-    def authenticate(self, publication: str, authorization: str | None) -> Grant | None:
+    def authenticate(self, publication: str, authorization: str | None, path: str) -> Grant | None:
         if self.stranger is not None:
             raise self.stranger
         proven = hmac.compare_digest((authorization or "").encode(), ADA[1].encode())

@@ -16,6 +16,9 @@ from reconciler.secret_values import reveal
 TOKEN_USER = "__token__"  # noqa: S105
 
 
+_CLIENTS = {"upload": "an uploader", "manage": "a manager", "read": "a reader"}
+
+
 def authenticate(
     rules: Iterable[AccessRule], authorization: str | None, *, now: datetime
 ) -> Grant | None:
@@ -38,14 +41,11 @@ def authenticate(
 
 
 def locked_out(publications: Iterable[Publication], now: datetime) -> list[str]:
-    """Return a message for each uploader and reader whom no header can prove here and now."""
+    """Return a message for each client whom no header can prove here and now."""
     return [
-        f"publication `{publication.meta.name}`: {client} is locked out: {problem}"
+        f"publication `{publication.meta.name}`: {_CLIENTS[key]} is locked out: {problem}"
         for publication in publications
-        for client, rules in (
-            ("an uploader", publication.uploaders),
-            ("a reader", publication.readers or ()),
-        )
+        for key, rules in publication.access_rules.items()
         for problem in _problems(rules, now)
     ]
 

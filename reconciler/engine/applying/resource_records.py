@@ -127,7 +127,7 @@ def _with_access(publication: Publication, current: ActualResource, folder: str)
 
 def _rebased(access: Mapping[str, Any], publication: Publication) -> dict[str, Any]:
     """Return the rules as they are written, with absolute paths of secrets."""
-    rules = {"upload": publication.uploaders, "read": publication.readers or ()}
+    rules = publication.access_rules
     return {key: [*map(_rule, access[key], rules[key])] for key in rules if key in access}
 
 

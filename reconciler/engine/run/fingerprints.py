@@ -121,7 +121,7 @@ def _remote_secrets(remote: Remote) -> Iterator[tuple[str, Secret]]:
 
 
 def _publication_secrets(publication: Publication) -> Iterator[tuple[str, Secret]]:
-    for key, rules in (("upload", publication.uploaders), ("read", publication.readers or ())):
+    for key, rules in publication.access_rules.items():
         for number, rule in enumerate(rules):
             if rule.token is not None:
                 yield f"spec.access.{key}[{number}].token", rule.token

@@ -6,7 +6,8 @@ selection as in a sync decide about admission. Must never know: HTTP, any packag
 
 Reading order: `group_commits` (from a request to its version), `receiving` (the decision about one
 upload), `plugin_results` and `conduits` (what plugins are handed and return), `admission`,
-`removals`, `recording` (decided changes, as one version).
+`removals`, `removed_names`, `recording` (decided changes, as one version), `marking` (yanks and the
+like), `management` (marks and removals over HTTP).
 """
 
 __all__: list[str] = []

@@ -146,17 +146,21 @@ class Uploads:
         files = SentFiles(request.files, self._folder)
         return await self._take(target.repository, files, grant, call=call, receive=receive)
 
-    async def remove(self, repository: str, keys: Sequence[str], principal: str) -> Decided:
+    async def remove(self, repository: str, keys: Sequence[str], grant: Grant) -> Decided:
         """Take uploaded units out, by key.
 
         Raises:
-            UsageFault: Nothing was uploaded under one of the keys.
+            Gone: Nothing was uploaded under one of the keys.
+            Denied: The grant is not for the name.
         """
 
         def change(target: UploadTarget, conduit: ImporterUploadConduit) -> Changes:
-            return Changes(removal_changes(self._session, target, conduit, keys=keys))
+            groups = removal_changes(self._session, target, conduit, keys=keys)
+            check_grant(grant, [group.name for group in groups])
+            return Changes(groups)
 
-        return await self._decided(repository, principal, change, files=SentFiles((), self._folder))
+        files = SentFiles((), self._folder)
+        return await self._decided(repository, grant.principal, change, files=files)
 
     async def commit(self, changes: Sequence[Decided]) -> list[int | Exception]:
         """Commit changes of one repository; return the version of each, or why it has none."""

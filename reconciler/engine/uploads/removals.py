@@ -8,7 +8,7 @@ from reconciler.engine.session.session import Session
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
 from reconciler.engine.uploads.plugin_results import removed_units, upload_faults
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
-from reconciler.errors import Refused, UsageFault
+from reconciler.errors import Gone, Refused
 from reconciler.model import UPLOAD, StoredUnit, stored_unit
 from reconciler.plan import REMOVE, ChangeLine
 
@@ -19,7 +19,7 @@ def removal_changes(
     """Return what leaves with the units under these keys, as the importer decides.
 
     Raises:
-        UsageFault: Nothing was uploaded under one of the keys.
+        Gone: Nothing was uploaded under one of the keys.
     """
     chosen: dict[str, list[StoredUnit]] = {}
     for key in keys:
@@ -68,7 +68,7 @@ def _uploaded_units(target: UploadTarget, key: str) -> list[StoredUnit]:
     rows = target.writer.find_units(target.actual.id, target.actual.number, key)
     units = [stored_unit(row.body) for row in rows if row.source == UPLOAD]
     if not units:
-        raise UsageFault(
+        raise Gone(
             f"nothing was uploaded to repository `{target.name}` under `{key}`",
             hint=f"`reconciler diff repository/{target.name} 0 latest` lists what it holds; what a"
             " sync brings in is kept out by filters",

@@ -18,7 +18,7 @@ from reconciler.engine import Checkpoint, Inspector, listen
 from reconciler.engine.service import uploaded_file
 from reconciler.engine.uploads import decided_changes, group_commits, receiving, recording
 from reconciler.engine.uploads.recording import record_units
-from reconciler.errors import Conflict, ManifestFaults, PluginFault, Refused, UsageFault
+from reconciler.errors import Conflict, Gone, ManifestFaults, PluginFault, Refused, UsageFault
 from reconciler.plugin import Artifact, GroupedUnit, StoredUnit, Unit, UploadConduit, UploadedFile
 from tests.support.asgi import Client
 from tests.support.beside import started
@@ -302,7 +302,7 @@ def test_a_server_that_dies_leaves_no_lie(step: Checkpoint, site: Rehearsal) -> 
 
 def test_what_was_uploaded_can_be_removed_and_nothing_else(site: Rehearsal) -> None:
     site.upload("mine", b"my own")
-    with pytest.raises(UsageFault, match="nothing was uploaded"):
+    with pytest.raises(Gone, match="nothing was uploaded"):
         site.remove("one")
     taken = site.remove("mine")
     assert (taken.version, taken.keys) == (3, ("mine",))
