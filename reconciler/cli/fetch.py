@@ -27,6 +27,9 @@ def command(
         ),
     ],
     *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how much is missing, and fetch nothing.")
+    ] = False,
     layout: LayoutOption = Layout.TABLE,
     home: settings.HomeOption = None,
 ) -> int:
@@ -45,12 +48,17 @@ def command(
         home,
         registry,
         lambda engine: engine.fetch(
-            ref, names, lambda actual: read_recorded(actual, registry, ()).desired
+            ref,
+            names,
+            lambda actual: read_recorded(actual, registry, ()).desired,
+            dry_run=dry_run,
         ),
         lock_timeout="0",
     )
     output.answer(
-        layout, _document(report), lambda: [*report.warnings, *_failures(report), _summary(report)]
+        layout,
+        _document(report),
+        lambda: [*report.warnings, *_failures(report), _summary(report, dry_run=dry_run)],
     )
     if report.failed:
         output.note("  hint: what came is kept; the same command asks for the others again")
@@ -62,6 +70,8 @@ def _document(report: FetchReport) -> dict[str, Any]:
     return {
         "repository": report.repository,
         "present": report.present,
+        "missing": report.missing,
+        "bytesMissing": report.missing_size,
         "fetched": report.fetched,
         "bytes": report.size,
         "streamed": report.streamed,
@@ -85,11 +95,15 @@ def _failures(report: FetchReport) -> list[str]:
     ]
 
 
-def _summary(report: FetchReport) -> str:
+def _summary(report: FetchReport, *, dry_run: bool) -> str:
     from reconciler.model import pluralize, size_text
 
-    text = f"Fetch: {pluralize(report.fetched, 'file')}"
-    text += f" ({size_text(report.size)}) fetched, " if report.fetched else " fetched, "
+    if dry_run:
+        text = f"Fetch: {pluralize(report.missing, 'file')}"
+        text += f" ({size_text(report.missing_size)}) missing, " if report.missing else " missing, "
+    else:
+        text = f"Fetch: {pluralize(report.fetched, 'file')}"
+        text += f" ({size_text(report.size)}) fetched, " if report.fetched else " fetched, "
     text += f"{report.present} there already"
     if report.streamed:
         text += f", {report.streamed} never stored (`policy: streamed`)"

@@ -223,18 +223,23 @@ class Engine:
         return result, mended
 
     async def fetch(
-        self, ref: Ref, names: Sequence[str], read: Callable[[ActualState], DesiredState]
+        self,
+        ref: Ref,
+        names: Sequence[str],
+        read: Callable[[ActualState], DesiredState],
+        *,
+        dry_run: bool = False,
     ) -> FetchReport:
         """Fetch the files of a repository, or of what a publication shows, that stayed upstream.
 
         `names`: globs; all files without any. `read` turns the recorded state into the desired
-        state. No version changes.
+        state. `dry_run`: they are counted. No version changes.
         """
         session = self._session().for_writing(self._database.writer())
         actual = await asyncio.to_thread(session.reader.actual_state)
         desired = read(actual)
         register_secrets(chain(desired.secrets(), option_secrets(desired)))
-        return await FetchAhead(session, desired, actual).run(ref, names)
+        return await FetchAhead(session, desired, actual).run(ref, names, dry_run=dry_run)
 
     async def collect(
         self, *, grace: timedelta, dry_run: bool, allow_destroy: bool = False

@@ -47,6 +47,7 @@ from reconciler.plan.content import (
     merge_source_changes,
     refetch_line,
     with_download,
+    with_upstream,
 )
 from reconciler.plan.document import content_entry, delisted_document, render_json
 from reconciler.plan.guards import apply_guards, apply_serving_guards, serving_refusal
@@ -101,4 +102,5 @@ __all__ = [
     "sum_counts",
     "version_sort_key",
     "with_download",
+    "with_upstream",
 ]

@@ -70,7 +70,8 @@ class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", om
     only. `digest`: of the unit after (for `-`: before); None for an entry that never became a unit.
     `rule`: the rule by which a refusal is counted; if empty, its reason. `body` and `artifacts`
     (with URLs) are present where the executor needs them; `download`: bytes that are not in the
-    store yet, as far as their number is known; `unsized`: files of which it is not.
+    store yet, as far as their number is known; `unsized`: files of which it is not. `upstream`,
+    `upstream_unsized`: the same of files that are left upstream until a client asks for them.
     """
 
     op: str
@@ -87,6 +88,12 @@ class ChangeLine(msgspec.Struct, frozen=True, tag="change", tag_field="line", om
     artifacts: list[Artifact] = []
     download: int = 0
     unsized: int = 0
+    upstream: int = 0
+    upstream_unsized: int = 0
+
+    def without_bytes(self) -> ChangeLine:
+        """Return the line of a unit that brings no bytes: it is kept out, or held already."""
+        return msgspec.structs.replace(self, download=0, unsized=0, upstream=0, upstream_unsized=0)
 
 
 Line = GroupLine | ChangeLine
@@ -175,8 +182,9 @@ class Counts:
     """Content changes by operation.
 
     `refused`: by rule, or else by reason. `download`: bytes, as far as their number is known;
-    `unsized`: files to download of which it is not. `refused_names`: groups that a rule keeps out
-    by their names, so that nothing of them was read; by reason.
+    `unsized`: files to download of which it is not. `upstream`, `upstream_unsized`: the same of
+    files that are left upstream. `refused_names`: groups that a rule keeps out by their names, so
+    that nothing of them was read; by reason.
     """
 
     added: int = 0
@@ -187,6 +195,8 @@ class Counts:
     refused: Mapping[str, int] = field(default_factory=dict)
     unsized: int = 0
     refused_names: Mapping[str, int] = field(default_factory=dict)
+    upstream: int = 0
+    upstream_unsized: int = 0
 
     @property
     def total(self) -> int:
@@ -205,6 +215,8 @@ class Counts:
             _bounded(self.refused_names, other.refused_names)
             if other.refused_names
             else self.refused_names,
+            self.upstream + other.upstream,
+            self.upstream_unsized + other.upstream_unsized,
         )
 
 

@@ -173,9 +173,7 @@ def _keep_first_per_key(changes: Sequence[GroupChange]) -> list[GroupChange]:
 def _refused_if_held(line: ChangeLine, holder: tuple[Digest, str] | None) -> ChangeLine:
     if line.op != ADD or holder is None or line.digest == holder[0]:
         return line
-    return msgspec.structs.replace(
-        line, op=REFUSE, reason=f"held by {holder[1]}", download=0, unsized=0
-    )
+    return msgspec.structs.replace(line.without_bytes(), op=REFUSE, reason=f"held by {holder[1]}")
 
 
 def apply_changes(
@@ -207,7 +205,7 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
     """Count lines by operation."""
     number = dict.fromkeys((ADD, REMOVE, CHANGE, REFUSE, MOVE), 0)
     refused: dict[str, int] = {}
-    download = unsized = 0
+    download = unsized = upstream = upstream_unsized = 0
     for line in lines:
         number[line.op] += 1
         if line.op == REFUSE:
@@ -215,8 +213,13 @@ def counts_of(lines: Iterable[ChangeLine]) -> Counts:
         else:
             download += line.download
             unsized += line.unsized
+            upstream += line.upstream
+            upstream_unsized += line.upstream_unsized
     return Counts(number[ADD], number[REMOVE], number[CHANGE], number[MOVE], download) + Counts(
-        refused=refused, unsized=unsized
+        refused=refused,
+        unsized=unsized,
+        upstream=upstream,
+        upstream_unsized=upstream_unsized,
     )
 
 
@@ -244,6 +247,29 @@ def with_download(
             size is None and not artifact.within
             for artifact, size in zip(missing, known, strict=True)
         ),
+    )
+
+
+def with_upstream(
+    line: ChangeLine, stored: Container[Digest], sizes: Mapping[Digest, int]
+) -> ChangeLine:
+    """Return the line with the bytes of those of its artifacts that an apply leaves upstream.
+
+    As for `with_download`; what lies inside of another artifact is downloaded all the same. A unit
+    that is held already was counted when it came.
+    """
+    if line.op not in (ADD, CHANGE):
+        return line
+    left = [
+        artifact
+        for artifact in line.artifacts
+        if not artifact.within and artifact_digest(artifact) not in stored
+    ]
+    known = [sizes.get(artifact_digest(artifact), artifact.size) for artifact in left]
+    return msgspec.structs.replace(
+        line,
+        upstream=sum(size or 0 for size in known),
+        upstream_unsized=sum(size is None for size in known),
     )
 
 
@@ -342,5 +368,5 @@ def _moved_or_freed(line: ChangeLine, moved: set[Digest | None], free: set[Key])
     if line.digest not in moved or line.op not in (ADD, REMOVE):
         return line
     return msgspec.structs.replace(
-        line, op=MOVE, digest=line.digest if line.op == ADD else None, download=0, unsized=0
+        line.without_bytes(), op=MOVE, digest=line.digest if line.op == ADD else None
     )

@@ -178,6 +178,7 @@ def _summary(plan: Plan) -> dict[str, int]:
         "contentChanged": totals.content.changed,
         "bytesToDownload": totals.content.download,
         "filesOfUnknownSize": totals.content.unsized,
+        "bytesLeftUpstream": totals.content.upstream,
         "withheld": totals.withheld,
         "released": totals.released,
     }

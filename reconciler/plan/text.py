@@ -71,6 +71,8 @@ def counts_text(counts: Counts, plural: str) -> str:
     parts = [f"{' '.join(numbers)} {counted_noun(counts.total, plural)}"] if numbers else []
     if to_download := _to_download(counts):
         parts.append(to_download)
+    if left := _left_upstream(counts):
+        parts.append(left)
     return ", ".join(parts)
 
 
@@ -80,6 +82,16 @@ def _to_download(counts: Counts) -> str:
     if not counts.download:
         return f"to download, {unknown}" if unknown else ""
     text = f"{size_text(counts.download)} to download"
+    return f"{text} ({unknown})" if unknown else text
+
+
+def _left_upstream(counts: Counts) -> str:
+    """Return `1.2 GiB left upstream (size unknown: 2 files)`, or an empty text."""
+    number = counts.upstream_unsized
+    unknown = f"size unknown: {pluralize(number, 'file')}" if number else ""
+    if not counts.upstream:
+        return f"left upstream, {unknown}" if unknown else ""
+    text = f"{size_text(counts.upstream)} left upstream"
     return f"{text} ({unknown})" if unknown else text
 
 
@@ -252,7 +264,7 @@ def _last_line(plan: Plan) -> str:
     if refused:
         text += f" {refused} refused."
     counts = totals.content
-    to_download = _to_download(counts)
+    to_download = ", ".join(filter(None, (_to_download(counts), _left_upstream(counts))))
     if counts.total:
         text += f" {counts.total} content {'change' if counts.total == 1 else 'changes'}"
         text += f", {to_download}." if to_download else "."

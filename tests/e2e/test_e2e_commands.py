@@ -150,6 +150,7 @@ def test_json_is_one_document_on_stdout(mirror: Mirror) -> None:
         "released": 0,
         "bytesToDownload": plan["summary"]["bytesToDownload"],
         "filesOfUnknownSize": 0,
+        "bytesLeftUpstream": 0,
     }
     done = mirror.apply("--format", "json").document
     assert done["plan"] == plan

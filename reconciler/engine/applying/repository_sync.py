@@ -158,7 +158,13 @@ def _add_commit(
         result.number = commit.number
     result.problems.extend(failures)
     if content.counts.total:
-        counts = replace(committed_counts(content, sync.failures, skipped), download=0, unsized=0)
+        counts = replace(
+            committed_counts(content, sync.failures, skipped),
+            download=0,
+            unsized=0,
+            upstream=0,
+            upstream_unsized=0,
+        )
         what = f", {counts_text(counts, content.plural)}" if commit.created else ", unchanged"
         result.message = f"version {commit.number} {commit.digest}{what}"
     warnings = list(sync.warnings.lines())

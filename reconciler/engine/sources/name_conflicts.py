@@ -126,11 +126,10 @@ def _refused_line(line: ChangeLine, faults: Faults) -> ChangeLine:
     if line.op != ADD or fault is None:
         return line
     return msgspec.structs.replace(
-        line,
+        line.without_bytes(),
         op=REFUSE,
         reason=fault.reason,
         rule=fault.rule,
         body=NO_BODY,
         artifacts=[],
-        download=0,
     )

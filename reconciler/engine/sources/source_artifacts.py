@@ -20,7 +20,7 @@ from reconciler.model import (
     Unit,
     artifact_digest,
 )
-from reconciler.plan import GroupChange, with_download
+from reconciler.plan import GroupChange, with_download, with_upstream
 from reconciler.plugin import Decision
 from reconciler.remote import storable_url
 
@@ -52,7 +52,7 @@ class SourceArtifacts:
         return {}
 
     async def with_downloads(self, changes: Sequence[GroupChange]) -> Sequence[GroupChange]:
-        """Return the changes with the number of bytes that are still to be downloaded."""
+        """Return the changes with the bytes still to be downloaded, or left upstream."""
         return changes
 
 
@@ -108,15 +108,14 @@ class RemoteArtifacts(SourceArtifacts):
         }
 
     async def with_downloads(self, changes: Sequence[GroupChange]) -> Sequence[GroupChange]:
-        if self._left_upstream:
-            return changes
         artifacts = [
             artifact for change in changes for line in change.lines for artifact in line.artifacts
         ]
         stored = await self._stored(artifacts)
         sizes = await self._known_sizes(set(map(artifact_digest, artifacts)) - stored)
+        counted = with_upstream if self._left_upstream else with_download
         return [
-            GroupChange(change.head, [with_download(line, stored, sizes) for line in change.lines])
+            GroupChange(change.head, [counted(line, stored, sizes) for line in change.lines])
             for change in changes
         ]
 

@@ -67,6 +67,8 @@ class FetchReport:
     Attributes:
         repository: Whose files they are.
         present: Files that were in the store before.
+        missing: Files that were not, and may be stored.
+        missing_size: Bytes of these, as far as they are declared.
         fetched: Files that came now.
         size: Bytes of these.
         streamed: Files that are never stored, since `policy: streamed` says so.
@@ -76,6 +78,8 @@ class FetchReport:
 
     repository: str
     present: int = 0
+    missing: int = 0
+    missing_size: int = 0
     fetched: int = 0
     size: int = 0
     streamed: int = 0
@@ -111,8 +115,10 @@ class FetchAhead:
         self._arrived: dict[Digest, int] = {}
         self._recording = asyncio.Lock()
 
-    async def run(self, ref: Ref, names: Sequence[str]) -> FetchReport:
+    async def run(self, ref: Ref, names: Sequence[str], *, dry_run: bool) -> FetchReport:
         """Fetch the files of `ref`; `names`: globs of groups, keys or paths, all without any.
+
+        `dry_run`: count what is missing, and ask no host.
 
         Raises UsageFault where `ref` holds no files, or nothing of it has such a name.
         """
@@ -125,7 +131,7 @@ class FetchAhead:
                 hint="names are globs of projects, of files, or of their paths: `django`, `*.whl`",
             )
         if missing:
-            await self._fetch_all(scope, missing, report)
+            await self._fetch_all(scope, missing, report, dry_run=dry_run)
         report.warnings = list(self._warnings.lines())
         report.failed.sort(key=lambda failed: natural_sort_key(failed.file.path))
         return report
@@ -174,7 +180,7 @@ class FetchAhead:
         return sorted(missing.values(), key=lambda file: (file.group, natural_sort_key(file.path)))
 
     async def _fetch_all(
-        self, scope: Scope, missing: Sequence[MissingFile], report: FetchReport
+        self, scope: Scope, missing: Sequence[MissingFile], report: FetchReport, *, dry_run: bool
     ) -> None:
         places = FilePlaces(
             self._writer, self._desired, repository=scope.repository, urls=self._source_urls()
@@ -184,8 +190,11 @@ class FetchAhead:
         streamed = {digest for digest, at in recorded.items() if _is_streamed(at)}
         report.streamed = len(streamed)
         missing = [file for file in missing if file.digest not in streamed]
+        report.missing, report.missing_size = len(missing), sum(file.size or 0 for file in missing)
+        if dry_run:
+            return
         task = self._session.progress.task(f"fetching {scope.repository}", "files")
-        task.expect(len(missing), sum(file.size or 0 for file in missing))
+        task.expect(report.missing, report.missing_size)
         waiting = iter(missing)
         try:
             async with task_group() as tasks:

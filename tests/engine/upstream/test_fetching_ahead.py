@@ -56,6 +56,30 @@ def test_everything_comes_once_and_a_second_run_asks_for_nothing(site: Rehearsal
     assert site.settled()
 
 
+def test_a_dry_run_counts_what_is_missing_and_asks_no_host(
+    site: Rehearsal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "registry", lambda: site.registry)
+    assert run_command(["fetch", "team", "--dry-run", "--home", str(site.home.root)]) == 0
+    assert "Fetch: 3 files (110 B) missing, 0 there already." in capsys.readouterr().out
+    assert site.downloads() == []
+
+
+@pytest.mark.parametrize("policy", ["on-demand", "streamed"])
+def test_a_plan_says_what_is_left_upstream_apart_from_what_it_downloads(
+    site: Rehearsal, policy: str
+) -> None:
+    """Kind: 0 bytes to download, of a plan that leaves gigabytes to the first client."""
+    site.says("c", site.file("four"), site.file("five", size=False))
+    site.declare(site.remote(more=f"policy: {policy}"), repository(), publication())
+    assert "+2 lines, 40 B left upstream (size unknown: 1 file)" in site.text()
+    counts = site.content().counts
+    assert (counts.download, counts.unsized, counts.upstream) == (0, 0, 40)
+    site.applied()
+    assert site.settled()
+    assert "left upstream" not in site.text()
+
+
 @pytest.mark.parametrize(
     ("names", "paths"),
     [
