@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from time import monotonic
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PIECE = 256 * 1024  # bytes that are gathered, so that a worker thread is worth calling
 SILENCE = 60.0  # seconds in which something more must arrive
+SLOWEST = 1024  # bytes a second, on average, once SILENCE is over
+MOST_DIGITS = 15  # of a `Content-Length`: what comes close is far beyond every limit
 LINGER = 30.0  # seconds that a client has to send what is not read, before it reads the response
 
 
@@ -24,18 +27,29 @@ class BodyFault(Exception):
         self.status = status
 
 
+def declared_length(request: Request) -> int:
+    """Return the declared length of a body, 0 without one. Raises BodyFault for no number."""
+    text = request.headers.get("content-length", "0").strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        raise BodyFault(400, "the `Content-Length` is no length")
+    return int(text)
+
+
 async def body_pieces(
-    request: Request, limit: int, silence: float = SILENCE
+    request: Request, limit: int, *, silence: float = SILENCE, slowest: float = SLOWEST
 ) -> AsyncIterator[bytes]:
     """Yield a whole body in pieces of about `PIECE` bytes.
 
-    Raises BodyFault: for more than `limit` bytes, `silence` seconds without any, a client that
-    disconnects.
+    Raises BodyFault: for more than `limit` bytes, `silence` seconds without any, fewer than
+    `slowest` bytes a second after that, a client that disconnects.
     """
     stream = request.stream()
     gathered: list[bytes] = []
     held = total = 0
-    while piece := await _next(stream, silence):
+    begun = monotonic()
+    while piece := await _next(
+        stream, min(silence, begun + silence - monotonic() + total / slowest)
+    ):
         held, total = held + len(piece), total + len(piece)
         if total > limit:
             raise BodyFault(413, f"more than {limit:,} bytes are not taken")
@@ -53,7 +67,7 @@ async def _next(stream: AsyncIterator[bytes], silence: float) -> bytes:
         async with asyncio.timeout(silence):
             return await anext(stream)
     except TimeoutError:
-        raise BodyFault(408, f"nothing more arrived for {silence:g} seconds") from None
+        raise BodyFault(408, "too little arrived in too much time") from None
     except ClientDisconnect:
         raise BodyFault(400, "the connection ended before the body did") from None
 

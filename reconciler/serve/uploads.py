@@ -16,7 +16,7 @@ QuotaExceeded                                            413
 not `multipart/form-data`, where only forms are taken    415
 longer than `max_upload`                                 413, before the body is read where its
                                                          length is declared
-nothing arrives for `silence` seconds                    408
+nothing arrives for `silence` seconds, or too little     408
 a form that cannot be read, a wrong sha256               400
 a path that is not UTF-8                                 400
 Gone                                                     404
@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -58,7 +59,13 @@ from reconciler.serve.audit_events import (
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.ports import ArrivedRequest, UploadAnswer, UploadReceipt, UploadReceiver
 from reconciler.serve.private_content import challenge
-from reconciler.serve.request_bodies import SILENCE, BodyFault, body_pieces
+from reconciler.serve.request_bodies import (
+    SILENCE,
+    SLOWEST,
+    BodyFault,
+    body_pieces,
+    declared_length,
+)
 from reconciler.serve.responses import NOSNIFF_HEADER, client_words, error_text, text_response
 from reconciler.serve.upload_form import RawBody, UploadForm, boundary_of
 from reconciler.store.temporary import TemporaryFolder
@@ -118,7 +125,8 @@ class Uploads:
     """Receives uploads, as the module describes.
 
     folder: where files lie while they come in, on the disk of the store. max_upload: bytes of a
-    body. silence: seconds in which something more must arrive. audit: each request that is for a
+    body. silence: seconds in which something more must arrive. slowest:
+    bytes a second on average, once these are over. audit: each request that is for a
     publication leaves one line there.
     """
 
@@ -129,12 +137,14 @@ class Uploads:
         *,
         max_upload: int = MAX_UPLOAD,
         silence: float = SILENCE,
+        slowest: float = SLOWEST,
         audit: AuditTrail | None = None,
     ) -> None:
         self._receiver = receiver
         self._folder = TemporaryFolder(str(folder))
         self._max_upload = max_upload
         self._silence = silence
+        self._slowest = slowest
         self._audit = audit
 
     def sweep(self) -> None:
@@ -181,29 +191,37 @@ class Uploads:
         body = self._body(request, path, forms_only=methods[request.method])
         if isinstance(body, Response):
             return body
+        arrived = ArrivedRequest(
+            request.method,
+            path,
+            query={name: request.query_params.getlist(name) for name in request.query_params},
+            headers=_headers(request),
+            fields={},
+            files=[],
+            grant=grant,
+        )
         try:
-            async for piece in body_pieces(request, self._max_upload, self._silence):
-                await in_thread(body.write, piece)
-            fields, files = await in_thread(body.finish)
-            arrived = ArrivedRequest(
-                request.method,
-                path,
-                query={name: request.query_params.getlist(name) for name in request.query_params},
-                headers=_headers(request),
-                fields=fields,
-                files=files,
-                grant=grant,
-            )
-            trace.arrive(files)
-            return await self._answer(request, served, arrived, trace=trace)
+            return await self._answer(request, served, arrived, body=body, trace=trace)
         finally:
             await in_thread(body.discard)
+
+    async def _whole(
+        self, request: Request, arrived: ArrivedRequest, body: UploadForm | RawBody
+    ) -> ArrivedRequest:
+        """Return the request with its body, once that has arrived."""
+        pieces = body_pieces(
+            request, self._max_upload, silence=self._silence, slowest=self._slowest
+        )
+        async for piece in pieces:
+            await in_thread(body.write, piece)
+        fields, files = await in_thread(body.finish)
+        return replace(arrived, fields=fields, files=files)
 
     def _body(
         self, request: Request, path: str, *, forms_only: bool
     ) -> UploadForm | RawBody | Response:
         """Return what takes the body in, or the response that refuses it."""
-        if int(request.headers.get("content-length", 0)) > self._max_upload:
+        if declared_length(request) > self._max_upload:
             text = f"more than {self._max_upload:,} bytes are not taken"
             return text_response(request, 413, text)
         boundary = boundary_of(request.headers.get("content-type"))
@@ -220,10 +238,13 @@ class Uploads:
         served: ServedPublication,
         arrived: ArrivedRequest,
         *,
+        body: UploadForm | RawBody,
         trace: UploadTrace,
     ) -> Response:
         """Have the request taken; tell the client in the words of its protocol."""
         try:
+            arrived = await self._whole(request, arrived, body)
+            trace.arrive(arrived.files)
             receipt = await self._receiver.receive(served.name, arrived)
         except ReconcilerError as error:
             trace.fail(error)
