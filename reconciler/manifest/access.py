@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
@@ -24,6 +25,9 @@ from reconciler.model import AccessRule, Digest
 from reconciler.plugin import NotEmpty, OptionFault, Options, Secret
 
 PUBLIC = "public"
+
+Spell = Callable[[str], str]
+"""Spells a glob of names as the groups of a repository are spelled."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)")
@@ -118,15 +122,14 @@ class UploaderSpec(Options):
             )
         return self
 
-    @property
-    def rule(self) -> AccessRule:
-        """The rule, as the engine knows it."""
+    def rule(self, spell: Spell) -> AccessRule:
+        """Return the rule, as the engine knows it."""
         return AccessRule(
             token=self.token.reference if self.token else None,
             username=self.username or "",
             password=self.password.reference if self.password else None,
             token_digest=Digest.parse(self.token_digest) if self.token_digest else None,
-            projects=self.projects,
+            projects=tuple(map(spell, self.projects)),
             expires=self.expires,
         )
 
@@ -177,9 +180,13 @@ class AccessSpec(Options):
             )
         return self
 
-    @property
-    def readers(self) -> tuple[AccessRule, ...] | None:
-        """The rules for readers; None for every client."""
+    def readers(self, spell: Spell) -> tuple[AccessRule, ...] | None:
+        """Return the rules for readers; None for every client."""
         if any(reader.is_public for reader in self.read):
             return None
-        return tuple(reader.rule for reader in self.read)
+        return rules(self.read, spell)
+
+
+def rules(specs: Iterable[UploaderSpec], spell: Spell) -> tuple[AccessRule, ...]:
+    """Return rules, as the engine knows them."""
+    return tuple(spec.rule(spell) for spec in specs)

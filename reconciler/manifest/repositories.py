@@ -205,7 +205,7 @@ def _source(
         config=options.config,
         origin=origin,
         version=spec.repository.version if spec.repository is not None else LATEST,
-        reserved=spec.upload.names if spec.upload is not None else (),
+        reserved=tuple(map(importer.cls.group_glob, spec.upload.names if spec.upload else ())),
         reuses_names=spec.upload is not None and spec.upload.reuse_names,
         locations=key_locations(
             checked.document,

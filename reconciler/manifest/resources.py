@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from reconciler.errors import Fault, Origin
+from reconciler.manifest.access import rules
 from reconciler.manifest.canonical import canonical
 from reconciler.manifest.document import Document
 from reconciler.manifest.kinds import (
@@ -74,7 +75,8 @@ def publication(
 ) -> Publication | None:
     """Return a publication with its publisher's options, or None and faults.
 
-    `repository_type`: ID of the publisher unless the document names another.
+    `repository_type`: of the repository's content, and ID of the publisher unless the document
+    names another.
     """
     checked, manifest = declared.checked, declared.manifest
     publisher = _publisher(checked, repository_type, plugins)
@@ -85,6 +87,8 @@ def publication(
     if options is None or not isinstance(manifest, PublicationManifest):
         return None
     spec = manifest.spec
+    importer = plugins.importer(repository_type) if repository_type else None
+    spell = importer.cls.group_glob if isinstance(importer, Usable) else str
     if spec.exports and spec.base_url is None and publisher.cls.needs_base_url:
         checked.refuse(
             ("spec", "exports"),
@@ -112,9 +116,9 @@ def publication(
         options=options.options,
         exports=_exports(checked, spec),
         config=options.config,
-        uploaders=tuple(uploader.rule for uploader in spec.access.upload),
-        managers=tuple(manager.rule for manager in spec.access.manage),
-        readers=spec.access.readers,
+        uploaders=rules(spec.access.upload, spell),
+        managers=rules(spec.access.manage, spell),
+        readers=spec.access.readers(spell),
         filters=tuple(spec.filters),
         quarantined=spec.quarantined,
         grace=int(spec.grace.total_seconds()),

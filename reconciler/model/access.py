@@ -40,16 +40,29 @@ class AccessRule(msgspec.Struct, frozen=True):
     projects: tuple[str, ...] = ()
     expires: datetime | None = None
 
+    def has_expired(self, now: datetime) -> bool:
+        """Return True from the moment `expires` on."""
+        return _is_over(self.expires, now)
+
 
 class Grant(msgspec.Struct, frozen=True):
     """Permission of a client. `principal`: its name in records; `token` for one without.
 
-    `projects`: globs of the names that it is for; none: all.
+    `projects`: globs of the names that it is for; none: all. `expires`: as of its rule.
     """
 
     principal: str
     projects: tuple[str, ...] = ()
+    expires: datetime | None = None
+
+    def has_expired(self, now: datetime) -> bool:
+        """Return True from the moment `expires` on."""
+        return _is_over(self.expires, now)
 
     def covers(self, name: str) -> bool:
         """Return True for a name of the grant; what has no name is for a grant of all alone."""
         return not self.projects or any(fnmatchcase(name, glob) for glob in self.projects)
+
+
+def _is_over(expires: datetime | None, now: datetime) -> bool:
+    return expires is not None and now >= expires

@@ -217,6 +217,15 @@ class Importer(Generic[Source, Filter]):
         return True
 
     @classmethod
+    def group_glob(cls, glob: str) -> str:
+        """Return a glob of names in the spelling of groups: `acme_*` as `acme-*`.
+
+        For names that manifests reserve, or limit a client to: one that matches no group because
+        it is spelled otherwise would protect nothing. Pure. Default: the glob as it is.
+        """
+        return glob
+
+    @classmethod
     def explain(cls, subject: str) -> Iterable[str]:
         """Return the names of groups in which `explain` looks for `subject` (a file, a project).
 

@@ -23,9 +23,10 @@ from reconciler.errors import DigestMismatch, Malformed, StateFault
 from reconciler.serve.ports import ReceivedFile
 from reconciler.store.temporary import TemporaryFolder, write_all
 
-MAX_FIELDS = 1_000
+MAX_FIELDS = 10_000  # of a package with many requirements: a field each
 MAX_FIELD = 1024 * 1024  # bytes of one text
-MAX_TEXT = 4 * MAX_FIELD  # bytes of all texts of a form
+MAX_TEXT = 4 * MAX_FIELD  # bytes of all texts of a form, and of their names
+MAX_HEADERS = 16 * 1024  # bytes of the headers of a part
 MAX_FILES = 100
 MAX_NAME = 255  # bytes of a file's name: what file systems take
 DECLARED = ("sha256", "sha256_digest")  # fields that say which digest the file should have
@@ -47,6 +48,7 @@ class UploadForm:
         self._headers: dict[bytes, bytes] = {}
         self._header_name = bytearray()
         self._header_value = bytearray()
+        self._header_bytes = 0
         self._texts: list[tuple[str, bytes]] = []
         self._text: bytearray | None = None  # of the part that comes in, unless it is the file
         self._text_name = ""
@@ -105,12 +107,20 @@ class UploadForm:
 
     def _begin_part(self) -> None:
         self._headers = {}
+        self._header_bytes = 0
 
     def _add_to_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_name += data[start:end]
 
     def _add_to_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_value += data[start:end]
+
+    def _count_header(self, length: int) -> None:
+        self._header_bytes += length
+        if self._header_bytes > MAX_HEADERS:
+            raise Malformed(f"the headers of a part of the form exceed {MAX_HEADERS:,} bytes")
 
     def _end_header(self) -> None:
         self._headers[bytes(self._header_name).lower()] = bytes(self._header_value)
@@ -146,6 +156,7 @@ class UploadForm:
             raise Malformed(f"the form holds more than {MAX_FIELDS:,} fields")
         self._text = bytearray()
         self._text_name = name
+        self._count_text(len(name))
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
         piece = data[start:end]
@@ -153,13 +164,16 @@ class UploadForm:
             assert self._file is not None
             self._file.write(piece)
             return
-        self._text_bytes += len(piece)
-        if len(self._text) + len(piece) > MAX_FIELD or self._text_bytes > MAX_TEXT:
+        self._text += piece
+        self._count_text(len(piece))
+
+    def _count_text(self, length: int) -> None:
+        self._text_bytes += length
+        if len(self._text or b"") > MAX_FIELD or self._text_bytes > MAX_TEXT:
             raise Malformed(
                 f"the fields of the form hold more than {MAX_FIELD:,} bytes each, or {MAX_TEXT:,}"
                 " together"
             )
-        self._text += piece
 
     def _end_part(self) -> None:
         if self._text is None:

@@ -9,6 +9,8 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,20 @@ def test_a_release_has_one_source_distribution(tmp_path: Path) -> None:
     )
     assert upload(tmp_path, second)
     assert code_of(lambda: upload(tmp_path, second, held={group: [unit]})) == "sdist-exists"
+
+
+def test_a_file_has_one_spelling(tmp_path: Path) -> None:
+    [(group, wheel)] = upload(tmp_path, WHEEL)
+    [(_, sdist)] = upload(tmp_path, SDIST)
+    wheels = [
+        build_wheel("acme-app", "1.0.0"),
+        replace(WHEEL, filename="Acme_App-1.0-py3-none-any.whl"),
+    ]
+    for second in wheels:
+        assert code_of(partial(upload, tmp_path, second, held={group: [wheel]})) == "file-exists"
+    later = build_sdist("acme-app", "1.0.0")
+    assert code_of(lambda: upload(tmp_path, later, held={group: [sdist]})) == "sdist-exists"
+    assert upload(tmp_path, build_wheel("acme-app", "1.0.1"), held={group: [wheel, sdist]})
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from reconciler.database.records import Entry, ServedContent, ServedPublication
 from reconciler.errors import Unreachable
 from reconciler.model import Digest, Grant
 from reconciler.serve import Application, Catalogue, Reading
+from reconciler.serve.private_content import PrivateContent, is_visible
+from reconciler.serve.representation import Resource
 from tests.serve.team import BIG, FILE, PAGE, team
 from tests.support.asgi import AsgiResponse, Client
-from tests.support.published import Published
+from tests.support.published import MODIFIED, Published
 
 ALL = ("Authorization", "Bearer all")
 SOME = ("Authorization", "Bearer some")
@@ -117,6 +121,33 @@ def test_a_grant_is_asked_for_once_in_a_while(published: Published) -> None:
     readers = FakeReaders()
     answers(published, readers, *[(PAGE, ALL)] * 5, *[(FILE, SOME)] * 5)
     assert readers.asked == 2
+
+
+def test_a_kept_grant_ends_with_its_rule() -> None:
+    readers = FakeReaders()
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    until = now + timedelta(seconds=1)
+    grants = [Grant("all", expires=until), None]
+    moments = iter([now, until])
+    readers.read_grant = lambda *_: grants.pop(0)  # type: ignore[method-assign]
+    private = PrivateContent(readers, lambda: 1, lambda: next(moments))
+    served = ServedPublication(1, "team", "team", 1, private=True)
+
+    async def ask() -> list[Grant | None]:
+        return [await private.grant(served, "x") for _ in range(3)]
+
+    assert asyncio.run(ask()) == [Grant("all", expires=until)] * 2 + [None]
+
+
+@pytest.mark.parametrize(
+    ("group", "visible"), [("a", True), ("", False), ("\x01a", False), (None, False)]
+)
+def test_a_page_about_several_names_is_for_readers_of_all(group: str | None, visible: bool) -> None:
+    entry = Entry("simple/", "text/html", group, True, Digest.of(b""), 0)
+    resource = Resource(ServedContent([entry], MODIFIED))
+    assert is_visible(resource, Grant("some", ("*",))) is visible
+    assert is_visible(resource, Grant("all"))
+    assert is_visible(resource, None)
 
 
 def test_where_rules_cannot_be_read_the_server_says_so_and_shows_nothing(

@@ -85,7 +85,7 @@ class TestForms:
             ),
             (
                 form(*[text_part("a", "b")] * (MAX_FIELDS + 1), file_part("a", b"x")),
-                "more than 1,000 fields",
+                "more than 10,000 fields",
             ),
             (
                 form(text_part("a", "b" * (MAX_FIELD + 1)), file_part("a", b"x")),
@@ -94,6 +94,14 @@ class TestForms:
             (
                 form(*[text_part("a", "b" * MAX_FIELD)] * 5, file_part("a", b"x")),
                 "4,194,304 together",
+            ),
+            (
+                form(*[text_part("a" * 1_000, "")] * 4_200, file_part("a", b"x")),
+                "4,194,304 together",
+            ),
+            (
+                form(file_part("a", b"x", headers="".join([f"X: {'y' * 3_000}\r\n"] * 6))),
+                "exceed 16,384 bytes",
             ),
         ],
     )

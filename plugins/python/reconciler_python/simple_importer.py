@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, NoReturn, TypeVar
@@ -113,6 +114,11 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
         """
         asks = options.requirements or options.files or options.dependencies
         return bool(asks) or needs_evidence(options, filters)
+
+    @classmethod
+    def group_glob(cls, glob: str) -> str:
+        """Return a glob as project names are normalised (PEP 503)."""
+        return re.sub(r"[-_.]+", "-", glob).lower()
 
     @classmethod
     def explain(cls, subject: str) -> Iterable[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import hmac
 from base64 import b64decode
 from collections.abc import Iterable
@@ -35,8 +34,8 @@ def authenticate(
         expected, actual = _compared(rule, secret)
         named = username == rule.username if rule.password else username in (TOKEN_USER, None)
         fulfils = expected and hmac.compare_digest(expected.encode(), actual.encode()) and named
-        if fulfils and grant is None and not _has_expired(rule, now):
-            grant = Grant(rule.username or "token", rule.projects)
+        if fulfils and grant is None and not rule.has_expired(now):
+            grant = Grant(rule.username or "token", rule.projects, rule.expires)
     return grant
 
 
@@ -53,7 +52,7 @@ def locked_out(publications: Iterable[Publication], now: datetime) -> list[str]:
 def _problems(rules: Iterable[AccessRule], now: datetime) -> list[str]:
     problems = []
     for rule in rules:
-        if rule.expires is not None and _has_expired(rule, now):
+        if rule.expires is not None and rule.has_expired(now):
             problems.append(f"its rule expired on {rule.expires:%Y-%m-%d}")
             continue
         secret = rule.token or rule.password
@@ -72,10 +71,6 @@ def _compared(rule: AccessRule, secret: str) -> tuple[str, str]:
     return _value(rule.token or rule.password), secret
 
 
-def _has_expired(rule: AccessRule, now: datetime) -> bool:
-    return rule.expires is not None and now >= rule.expires
-
-
 def _presented(header: str) -> tuple[str | None, str] | None:
     """Return (user, password) of RFC 7617, or (None, token) of RFC 6750."""
     scheme, _, value = header.strip().partition(" ")
@@ -86,7 +81,7 @@ def _presented(header: str) -> tuple[str | None, str] | None:
         return None
     try:
         username, separator, password = b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # neither base64, nor UTF-8 in it, nor ASCII around it
         return None
     return (username, password) if separator else None
 

@@ -21,8 +21,8 @@ from reconciler.engine.transfer.metadata_recovery import ArtifactReader, stored_
 from reconciler.engine.uploads.removed_names import RemovedNames
 from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
-from reconciler.errors import Conflict, Denied, OutOfScope, Refused
-from reconciler.model import UPLOAD, DesiredState, Digest, Grant, IdentifiedUnit, StoredUnit, Unit
+from reconciler.errors import Conflict, Denied, Refused
+from reconciler.model import UPLOAD, DesiredState, Digest, IdentifiedUnit, StoredUnit, Unit
 from reconciler.plan import REFUSE, ChangeLine, DesiredGroup, GroupMember, difference
 from reconciler.plugin import ContentType
 
@@ -153,16 +153,6 @@ class Admission:
             return body
 
         return read
-
-
-def check_grant(grant: Grant, groups: Iterable[str]) -> None:
-    """Raise OutOfScope for a name that the client may not change."""
-    for group in groups:
-        if not grant.covers(group):
-            raise OutOfScope(
-                f"`{group}` is none of the projects of `{grant.principal}`",
-                hint=f"its `projects`: {', '.join(grant.projects)}",
-            )
 
 
 def check_owner(target: UploadTarget, group: str) -> None:

@@ -8,14 +8,18 @@ from typing import Any
 
 from reconciler.engine.plugin_calls.conduits import ScratchpadConduit
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
+from reconciler.engine.uploads.grants import check_grant
 from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import UploadTarget
-from reconciler.model import Publication, StoredUnit
+from reconciler.model import Grant, Publication, StoredUnit
 from reconciler.plugin import GroupedUnit, PluginCallConfiguration, RepositoryInfo, UploadedFile
 
 
 class RepositoryConduit(ScratchpadConduit):
-    """Base of both conduits: the repository as it is, and the time of the upload."""
+    """Base of both conduits: the repository as it is, and the time of the upload.
+
+    Plugins see what the client may change, so that no answer of theirs tells of anything else.
+    """
 
     def __init__(
         self,
@@ -26,8 +30,10 @@ class RepositoryConduit(ScratchpadConduit):
         info: RepositoryInfo,
         received_at: datetime,
         files: SentFiles,
+        grant: Grant,
     ) -> None:
         super().__init__(scratchpads, owner)
+        self._grant = grant
         self._files = files
         self._target = target
         self._info = info
@@ -45,10 +51,12 @@ class RepositoryConduit(ScratchpadConduit):
 
     def groups(self) -> Iterator[str]:
         actual = self._target.actual
-        return self._while_open(self._target.writer.group_names(actual.id, actual.number))
+        names = self._target.writer.group_names(actual.id, actual.number)
+        return self._while_open(filter(self._grant.covers, names))
 
     def units(self, group: str) -> list[StoredUnit]:
         self._check_open()
+        check_grant(self._grant, [group])
         actual = self._target.actual
         return self._target.writer.units(actual.id, actual.number, [group]).get(group, [])
 
@@ -95,6 +103,7 @@ class PublisherReceiveConduit(RepositoryConduit):
             info=info,
             received_at=importers.received_at,
             files=importers._files,
+            grant=importers._grant,
         )
         self._importers = importers
         self._publication = publication

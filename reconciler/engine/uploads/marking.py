@@ -30,8 +30,8 @@ from reconciler.engine.sources.marks import Marks, marks_of
 from reconciler.engine.sources.members import digest_of, members_in
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_responses import BY_SOURCE, GONE, REFUSED
-from reconciler.engine.uploads.admission import check_grant
 from reconciler.engine.uploads.decided_changes import COMMITTING, UploadResult
+from reconciler.engine.uploads.grants import check_grant
 from reconciler.engine.uploads.releasing import release_publications
 from reconciler.errors import Conflict, Gone, Refused, UsageFault
 from reconciler.model import (

@@ -18,9 +18,10 @@ import msgspec
 from reconciler.engine.plugin_calls.scratchpads import ScratchpadSession
 from reconciler.engine.session.disabled_plugins import Faults, unusable_error
 from reconciler.engine.session.session import WritingSession
-from reconciler.engine.uploads.admission import Admission, check_grant
+from reconciler.engine.uploads.admission import Admission
 from reconciler.engine.uploads.conduits import ImporterUploadConduit
 from reconciler.engine.uploads.decided_changes import Decided
+from reconciler.engine.uploads.grants import check_grant
 from reconciler.engine.uploads.plugin_results import (
     MAX_UNITS,
     placed_units,
@@ -160,7 +161,7 @@ class Uploads:
             return Changes(groups)
 
         files = SentFiles((), self._folder)
-        return await self._decided(repository, grant.principal, change, files=files)
+        return await self._decided(repository, grant, change, files=files)
 
     async def commit(self, changes: Sequence[Decided]) -> list[int | Exception]:
         """Commit changes of one repository; return the version of each, or why it has none."""
@@ -182,7 +183,7 @@ class Uploads:
             check_grant(grant, [*wish.placed, *(unit.group for unit in wish.removed)])
             return self._admit(target, conduit, files, wish=wish)
 
-        return await self._decided(repository, grant.principal, change, files=files)
+        return await self._decided(repository, grant, change, files=files)
 
     def _wish(
         self,
@@ -221,17 +222,17 @@ class Uploads:
         return Changes([*groups, *leaving], wish.answer)
 
     async def _decided(
-        self, repository: str, principal: str, change: Change, *, files: SentFiles
+        self, repository: str, grant: Grant, change: Change, *, files: SentFiles
     ) -> Decided:
         decide = partial(self._decide, files=files)
         try:
-            decided: Decided = await self._session.in_thread(decide, repository, principal, change)
+            decided: Decided = await self._session.in_thread(decide, repository, grant, change)
         finally:
             files.discard()
         return decided
 
     def _decide(
-        self, repository: str, principal: str, change: Change, *, files: SentFiles
+        self, repository: str, grant: Grant, change: Change, *, files: SentFiles
     ) -> Decided:
         """Determine the change. Runs in a worker thread."""
         session = self._session
@@ -245,6 +246,7 @@ class Uploads:
             info=session.workdirs.persistent(repository, owner),
             received_at=session.clock(),
             files=files,
+            grant=grant,
         )
         try:
             changes = change(target, conduit)
@@ -254,7 +256,7 @@ class Uploads:
             target,
             changes.groups,
             scratchpads,
-            principal,
+            grant.principal,
             target.checked_tree(self._desired),
             changes.answer,
         )

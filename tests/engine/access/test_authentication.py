@@ -50,6 +50,8 @@ def rules(tmp_path: Path) -> list[AccessRule]:
         ("Bearer ", None),
         ("Basic ", None),
         ("Basic !", None),
+        ("Basic \xe9", None),
+        ("Basic /w==", None),
         ("Digest of-all", None),
         (basic("other", "of-all"), None),
         (basic("ci", "of-all"), None),
@@ -67,7 +69,9 @@ def test_a_header_proves_the_rule_that_it_fulfils_and_no_other(
 def test_a_rule_opens_nothing_from_the_moment_at_which_it_expires(rules: list[AccessRule]) -> None:
     [expiring, *_] = rules
     before = NOW - timedelta(microseconds=1)
-    assert authenticate([expiring], "Bearer of-all", now=before) == Grant("token")
+    grant = authenticate([expiring], "Bearer of-all", now=before)
+    assert grant == Grant("token", expires=NOW)
+    assert (grant.has_expired(before), grant.has_expired(NOW)) == (False, True)
     assert authenticate([expiring], "Bearer of-all", now=NOW) is None
 
 

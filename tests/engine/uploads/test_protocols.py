@@ -127,6 +127,38 @@ def test_refusals_of_the_core_are_told_in_the_words_of_the_protocol(
     assert left(site) == []
 
 
+def test_a_client_hears_nothing_of_names_that_are_not_for_it(
+    site: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither whether they are there, nor what is: each answer is the same 403."""
+    monkeypatch.setenv("T_OTHER", "a token for some")
+    some = "access: {upload: [{token: {env: T_TOKEN}}, {token: {env: T_OTHER}, projects: [mine]}]}"
+    site.declare(
+        site.remote(),
+        repository("team", "remote: {name: up}", "upload: {}"),
+        publication(more=some),
+    )
+    site.applied()
+    asked(site, ("PUT", "boxes/b/two", b"two"))
+
+    async def talk(client: Client) -> list[AsgiResponse]:
+        other = ("Authorization", "Bearer a token for some")
+        return [
+            await client.post(f"/team/{path}", [body] if body else [], headers=[other], method=how)
+            for how, path, body in (
+                ("DELETE", "boxes/b/two", b""),
+                ("DELETE", "boxes/b/absent", b""),
+                ("PATCH", "boxes/a/one?note=x", b""),
+                ("PUT", "boxes/c/new", b"new"),
+                ("PUT", "boxes/mine/new", b"new"),
+            )
+        ]
+
+    answers: list[AsgiResponse] = site.served(talk)
+    assert [answer.status for answer in answers] == [403, 403, 403, 403, 200]
+    assert "two" not in answers[0].text
+
+
 def test_the_generic_protocol_takes_several_files_as_one_version(site: Rehearsal) -> None:
     async def talk(client: Client) -> AsgiResponse:
         body = form(text_part("group", "b"), file_part("two", b"2"), file_part("three", b"3"))

@@ -18,7 +18,7 @@ from reconciler.plugin import UploadedFile, sanitize
 from reconciler_python.reading.filenames import SDIST, WHEEL, project_name
 from reconciler_python.uploads.refusals import UploadRefused
 
-__all__ = ["check_agreement", "check_digests", "check_request"]
+__all__ = ["check_agreement", "check_digests", "check_request", "is_same_version"]
 
 ACTION: Final = "file_upload"
 _REMOVED_ACTIONS: Final = frozenset({"submit", "doc_upload", "submit_pkg_info", "verify"})
@@ -58,7 +58,7 @@ def check_agreement(
             "name-mismatch", f"the form says the name {_quoted(name)}, and the file is `{project}`"
         )
     said = fields.get("version", "")
-    if said and not _same_version(said, version):
+    if said and not is_same_version(said, version):
         raise UploadRefused(
             "version-mismatch",
             f"the form says the version {_quoted(said)}, and the file is `{version}`",
@@ -104,7 +104,8 @@ def _hash(algorithm: str) -> hashlib._Hash | hashlib.blake2b:
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
-def _same_version(said: str, version: str) -> bool:
+def is_same_version(said: str, version: str) -> bool:
+    """Return True for two spellings of a version (PEP 440)."""
     try:
         return Version(said) == Version(version)
     except InvalidVersion:

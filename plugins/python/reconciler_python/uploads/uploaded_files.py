@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
 from reconciler.plugin import (
     Artifact,
     GroupedUnit,
@@ -27,7 +29,7 @@ from reconciler_python.reading.filenames import (
 )
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT
 from reconciler_python.uploads.core_metadata import read_metadata
-from reconciler_python.uploads.form import check_agreement, check_digests
+from reconciler_python.uploads.form import check_agreement, check_digests, is_same_version
 from reconciler_python.uploads.refusals import FileExists, UploadRefused
 from reconciler_python.uploads.sdists import check_sdist
 from reconciler_python.uploads.wheels import check_wheel
@@ -115,7 +117,7 @@ def _held_file(held: Iterable[StoredUnit], file: UploadedFile) -> StoredUnit | N
         raise FileExists(
             "file-exists",
             f"File already exists: `{file.name}`, with other bytes",
-            hint="a filename keeps its bytes for ever: raise the version, or add a build number",
+            hint="what is published keeps its bytes: raise the version, or add a build number",
         )
     return None
 
@@ -142,21 +144,42 @@ def _again(unit: StoredUnit) -> Unit:
 def _check_release(
     held: Iterable[StoredUnit], filename: str, version: str, *, package_type: str
 ) -> None:
-    """Raise FileExists for a second source distribution of a release."""
-    if package_type != SDIST:
-        return
-    for unit in held:
-        facts = unit.metadata
-        if (
-            unit.type == DISTRIBUTION
-            and facts["packageType"] == SDIST
-            and (facts["version"] == version)
-        ):
+    """Raise FileExists for a second file where a release has one: a second spelling of a name."""
+    release = [
+        unit.key
+        for unit in held
+        if unit.type == DISTRIBUTION
+        and unit.metadata["packageType"] == package_type
+        and is_same_version(unit.metadata["version"], version)
+    ]
+    if package_type == SDIST and release:
+        raise FileExists(
+            "sdist-exists",
+            f"a source distribution of {version} already exists: `{release[0]}`, so that"
+            f" `{filename}` would be a second one",
+        )
+    if package_type == WHEEL:
+        _check_wheel_names(release, filename)
+
+
+def _check_wheel_names(release: Iterable[str], filename: str) -> None:
+    wheel = _wheel(filename)
+    for other in release:
+        if wheel is not None and _wheel(other) == wheel:
             raise FileExists(
-                "sdist-exists",
-                f"a source distribution of {version} already exists: `{unit.key}`, so that"
-                f" `{filename}` would be a second one",
+                "file-exists",
+                f"File already exists: `{filename}` is `{other}` in another spelling",
+                hint="installers would take either of them: raise the version, or add a build"
+                " number",
             )
+
+
+def _wheel(filename: str) -> object:
+    """Return what tells a wheel from others, whatever its spelling; None for a malformed name."""
+    try:
+        return parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        return None
 
 
 def _read_archive(
