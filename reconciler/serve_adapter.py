@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from reconciler.audit import NO_AUDIT, AuditLog
 from reconciler.engine import NO_PATIENCE, CallLimits, Home, LeasePatience
+from reconciler.engine.browser import Browser
 from reconciler.engine.service import Service
 from reconciler.engine.uploads.decided_changes import UploadResult
 from reconciler.engine.uploads.plugin_results import check_answer
@@ -87,9 +88,11 @@ def assembled(
     service = Service(home, registry, read_recorded, limits=limits, patience=patience)
     database, store, folder = home.database(), home.store(), home.arriving_folder
     trail = AuditTrail(audit, TrustedProxies(trusted_proxies))
+    reader = database.reader()
+    browser = Browser(home, reader, registry, desired=service.desired, clock=clock)
     return Application(
         Catalogue(
-            database.reader(),
+            reader,
             store,
             database.mark(),
             damaged=service.record_damage,
@@ -97,7 +100,7 @@ def assembled(
         ),
         PublisherSuggestions(registry),
         uploads=Uploads(ServiceReceiver(service), folder, audit=trail),
-        reading=Reading(service, PublisherViews(registry)),
+        reading=Reading(service, PublisherViews(registry), browser),
         audit=trail,
         on_demand=OnDemand(service, store, folder),
         on_close=service.close,

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, func, or_, select, union_all
 
+from reconciler.database.browsing import BrowsingReads
 from reconciler.database.bulk import batches, listed, parameter
 from reconciler.database.columns import to_digest
 from reconciler.database.entry_columns import ENTRY, entry_from
@@ -197,7 +198,7 @@ def verdict_from(row: Sequence[Any]) -> FilterVerdict:
     return FilterVerdict(to_digest(rules), to_digest(withheld), units, reconsider_at)
 
 
-class PublicationReads(LingeringReads, MomentReads):
+class PublicationReads(LingeringReads, MomentReads, BrowsingReads):
     """Publications and their rows. Iterators hold a connection and its snapshot."""
 
     def publication(self, publication_id: int) -> PublicationRecord | None:

@@ -413,6 +413,18 @@ class ServedContent(msgspec.Struct, frozen=True):
     lingers: bool = False
 
 
+class GroupExtent(msgspec.Struct, frozen=True):
+    """Extent of a group as it is published.
+
+    `files`, and their `size` as far as it is known; `changed`: number of the publication that
+    changed the group last.
+    """
+
+    files: int
+    size: int
+    changed: int
+
+
 class PageMoment(msgspec.Struct, frozen=True):
     """A page of a group, and since when it is served, in whole seconds."""
 

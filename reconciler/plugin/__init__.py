@@ -72,6 +72,7 @@ from reconciler.plugin.options import (
     parse_duration,
     parse_size,
 )
+from reconciler.plugin.people import Details, Instruction, InstructionConduit
 from reconciler.plugin.plain import (
     ListedFile,
     PlainContentType,
@@ -117,6 +118,7 @@ __all__ = [
     "Decision",
     "Denied",
     "Description",
+    "Details",
     "DigestMismatch",
     "Draft",
     "DraftResource",
@@ -128,6 +130,8 @@ __all__ = [
     "Importer",
     "IndexEntry",
     "IndexFile",
+    "Instruction",
+    "InstructionConduit",
     "ListedFile",
     "Located",
     "LocatedPath",

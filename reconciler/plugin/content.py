@@ -10,6 +10,7 @@ import msgspec
 
 from reconciler.model import Artifact, StoredUnit, Unit
 from reconciler.plugin.options import Options
+from reconciler.plugin.people import Details
 from reconciler.plugin.type_arguments import Filter, Filter_co, Source, take_models
 
 
@@ -205,6 +206,11 @@ class ContentType(Generic[Source, Filter]):
         """Return how a plan shows the unit."""
         version = unit.metadata.get("version")
         return Summary(version if isinstance(version, str) else None)
+
+    @classmethod
+    def details(cls, unit: StoredUnit) -> Details:
+        """Return how pages for people show the unit. Pure. Default: by its key alone."""
+        return Details(order=unit.key)
 
     @classmethod
     def describe_change(cls, before: StoredUnit, after: Unit) -> str:

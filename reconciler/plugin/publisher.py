@@ -28,6 +28,7 @@ from reconciler.plugin.endpoints import (
 )
 from reconciler.plugin.indexes import IndexEntry, IndexFile, RenderedFile, SortKey
 from reconciler.plugin.options import Metadata, Options
+from reconciler.plugin.people import Instruction, InstructionConduit
 from reconciler.plugin.type_arguments import Pages, take_models
 from reconciler.plugin.upstream_conduits import RepositoryInfo
 from reconciler.plugin.views import View, ViewConduit, ViewRequest
@@ -183,6 +184,11 @@ class Publisher(Generic[Pages]):
         holds.
         """
         return None
+
+    @classmethod
+    def instructions(cls, conduit: InstructionConduit) -> Iterable[Instruction]:
+        """Return what people copy to set clients up. Pure. Default: nothing."""
+        return ()
 
     @classmethod
     def view(cls, conduit: ViewConduit, request: ViewRequest) -> Answer | Redirect | None:

@@ -16,7 +16,8 @@ does not have; `redirects` suggests another path where there is nothing; `folder
 folder without a page holds; `views` has publishers answer what they did not render, from the
 `published_view` of one client.
 
-Everything else is Starlette: `routes` is the table, `root_page` what stands at `/`, `uploads` what
+Everything else is Starlette: `routes` is the table, `people` the pages for people at `/` and `/-/`
+(written by `pages`; `root_page` is a plain list without them), `uploads` what
 a `POST` does (its form is read by `upload_form` from `request_bodies`). `server` runs it all in
 processes.
 """

@@ -8,6 +8,7 @@ from reconciler.serve.audit_events import AuditTrail
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.content_request import ContentRequest
 from reconciler.serve.on_demand import OnDemand
+from reconciler.serve.people import People
 from reconciler.serve.public_addresses import PublicAddresses
 from reconciler.serve.published_content import PublishedContent
 from reconciler.serve.reading import NOTHING_MORE, Reading
@@ -58,7 +59,8 @@ class Application:
             reading=reading,
             audit=audit,
         )
-        self._router = router(catalogue, uploads)
+        people = None if reading.browser is None else People(catalogue, reading, addresses)
+        self._router = router(catalogue, uploads, people)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

@@ -67,6 +67,11 @@ class ContentRequest:
         values = [value for name, value in self.scope["headers"] if name == b"authorization"]
         return values[0].decode("latin-1") if len(values) == 1 else None
 
+    @property
+    def is_browser(self) -> bool:
+        """True for a client that shows pages to a person: it takes all, and HTML first."""
+        return self.accept.lstrip().startswith(b"text/html") and b"*/*" in self.accept
+
     def folders_above(self, slashes: int) -> int:
         """Return how many of the last slashes of the path clients take for one.
 

@@ -48,6 +48,7 @@ class PublishedContent:
         self._addresses = addresses
         self._audit = audit
         self._suggestions = suggestions
+        self._for_people = reading.browser is not None
         self._views = Views(catalogue, reading.views)
         self._delivery = Delivery(catalogue, on_demand)
 
@@ -161,6 +162,9 @@ class PublishedContent:
         self, request: ContentRequest, send: Send, location: PublishedPath, *, grant: Grant | None
     ) -> None:
         target = await self._redirect_target(request, location, grant)
+        if target and self._for_people and not location.path and request.is_browser:
+            await self._lead_people(request, send, location)
+            return
         sees_all = grant is None or not grant.projects
         page = await self._catalogue.folder_list(location) if sees_all and not target else None
         if page is not None:
@@ -174,6 +178,16 @@ class PublishedContent:
         query = b"?" + request.query if request.query else b""
         headers = [(b"location", quote(target).encode() + query)]
         await send_text(request, send, 301, text=f"moved to `{target}`", headers=headers)
+
+    async def _lead_people(
+        self, request: ContentRequest, send: Send, location: PublishedPath
+    ) -> None:
+        """Send a browser that asks for a publication as a whole to the page about it."""
+        served = location.mount.served
+        page = f"-/sign-in?to={served.name}" if served.private else f"-/publications/{served.name}/"
+        root = "../" * request.folders_above(request.path.count("/") - 1)
+        headers = [(b"location", f"{root}{page}".encode()), (b"vary", b"Accept")]
+        await send_text(request, send, 302, text=f"see `/{page}`", headers=headers)
 
     async def _redirect_target(
         self, request: ContentRequest, location: PublishedPath, grant: Grant | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reconciler.serve.pages.browser import Browser
 from reconciler.serve.ports import Readers, ViewPublisher
 
 
@@ -14,10 +15,12 @@ class Reading:
 
     readers: says who reads private publications; without it, no client does.
     views: by publisher ID, what answers requests when they come.
+    browser: says what pages for people are about; without it, `/` is a plain list.
     """
 
     readers: Readers | None = None
     views: Mapping[str, ViewPublisher] = field(default_factory=dict)
+    browser: Browser | None = None
 
 
 NOTHING_MORE = Reading()

@@ -122,10 +122,13 @@ def client_words(error: ReconcilerError) -> tuple[str, str | None]:
     """
     if isinstance(error, StateFault):
         return STATE_FAULT, None
-    message, hint = (
-        _SERVER_PATH.sub("a file of the server", text) for text in (error.message, error.hint or "")
-    )
+    message, hint = (without_paths(text) for text in (error.message, error.hint or ""))
     return message, hint or None
+
+
+def without_paths(text: str) -> str:
+    """Return a text in which no quoted path of the server stands, and no URL of a local file."""
+    return _SERVER_PATH.sub("a file of the server", text)
 
 
 def _response(request: Request, status: int, data: bytes, *, headers: dict[str, str]) -> Response:

@@ -10,29 +10,35 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from reconciler.serve.catalogue import Catalogue
+from reconciler.serve.people import PLACES, People
 from reconciler.serve.request_bodies import DrainBody
 from reconciler.serve.responses import text_response
 from reconciler.serve.root_page import FrontPage
 from reconciler.serve.uploads import UploadEndpoint, Uploads
 
 
-def routes(catalogue: Catalogue, uploads: Uploads | None) -> list[Route]:
-    """Return the table of routes.
+def routes(catalogue: Catalogue, uploads: Uploads | None, people: People | None) -> list[Route]:
+    """Return the table of routes; without `people`, what stands at `/` is a plain list.
 
     `GET` and `HEAD` of a path below a publication never come here: they are published content, and
     `Application` looks there first.
     """
     upload = [] if uploads is None else ["DELETE", "PATCH", "POST", "PUT"]
+    for_people = (
+        [Route("/", FrontPage(catalogue).get, methods=["GET"])]
+        if people is None
+        else [Route(path, people.respond, methods=["GET"]) for path in PLACES]
+    )
     return [
-        Route("/", FrontPage(catalogue).get, methods=["GET"]),
+        *for_people,
         Route("/{path:path}", UploadEndpoint(catalogue, uploads).respond, methods=["GET", *upload]),
     ]
 
 
-def router(catalogue: Catalogue, uploads: Uploads | None) -> Starlette:
+def router(catalogue: Catalogue, uploads: Uploads | None, people: People | None) -> Starlette:
     """Return the ASGI application over the table."""
     application = Starlette(
-        routes=routes(catalogue, uploads),
+        routes=routes(catalogue, uploads, people),
         middleware=[Middleware(DrainBody)],
         exception_handlers={404: _not_found, 405: _method_not_allowed},
     )

@@ -197,12 +197,14 @@ def test_the_core_imports_no_plugin() -> None:
 def test_a_library_stays_in_its_room(library: str, room: str) -> None:
     """pydantic serves manifests and the option models of plugins, yaml also prints, packaging also
     reads plugins' packages and orders versions in what people read, until content types say how
-    theirs are ordered, and tomli settings and lock files. lxml is the plugins' alone.
+    theirs are ordered, tomli settings and lock files, jinja2 pages for people. lxml is the plugins'
+    alone.
     """
     also = {
         "pydantic": {"manifest", *PLUGINS},
         "yaml": {"cli"},
         "packaging": {"reconciler_python", "plan"},
+        "jinja2": {"serve"},
         "lxml": {"reconciler_file"},
         "tomli": {"reconciler_python"},
     }.get(library, set())

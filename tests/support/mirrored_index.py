@@ -37,7 +37,7 @@ class MirroredIndex:
 
     def __init__(self, folder: Path, server: FaultyServer, *more: str) -> None:
         """`more`: publications beside `/team/`."""
-        self._more = more
+        self.more = more
         self.server = server
         self.mirror = Mirror(folder)
         self.server.on("/", _json(_page(projects=named("app", "dep", "proven"))))
@@ -62,7 +62,7 @@ class MirroredIndex:
                 ]
             ),
             publication(),
-            *self._more,
+            *self.more,
         )
         done = self.mirror.apply()
         assert done.code == 0, done.err

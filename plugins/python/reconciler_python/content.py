@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from packaging.version import InvalidVersion, Version
+
 from reconciler.plugin import (
     ActiveFilter,
     Artifact,
     ContentType,
     Decision,
+    Details,
     StoredUnit,
     Summary,
     TraceStep,
@@ -24,6 +27,7 @@ from reconciler_python.options.source_options import SelectionOptions
 from reconciler_python.reading.core_metadata import metadata_of
 from reconciler_python.reading.filenames import WHEEL, project_name
 from reconciler_python.reading.units import DISTRIBUTION, PROJECT, is_variants_index
+from reconciler_python.reading.upload_times import upload_time
 from reconciler_python.selecting.evidence_facts import with_stored_evidence
 from reconciler_python.selecting.marks import MARKED
 from reconciler_python.selecting.selection import (
@@ -135,6 +139,21 @@ class Distribution(ContentType[SelectionOptions, FilterOptions]):
         return Summary(unit.metadata["version"], unit.metadata["packageType"])
 
     @classmethod
+    def details(cls, unit: StoredUnit) -> Details:
+        metadata = unit.metadata
+        yanked = metadata.get("yanked")
+        words = f"yanked: {_one_line(yanked)}" if isinstance(yanked, str) and yanked else "yanked"
+        facts = {"Requires Python": str(metadata.get("requiresPython") or "")}
+        moment = upload_time(metadata.get("uploadTime"))
+        facts["Uploaded"] = "" if moment is None else moment.strftime("%Y-%m-%d %H:%M")
+        marks = (words,) if yanked else ()
+        return Details(
+            marks,
+            {name: text for name, text in facts.items() if text},
+            _order(str(metadata.get("version", ""))),
+        )
+
+    @classmethod
     def describe_change(cls, before: StoredUnit, after: Unit) -> str:
         changes = []
         if _file_digest(before) != _file_digest(after):
@@ -189,8 +208,20 @@ class Project(ContentType[SelectionOptions, FilterOptions]):
         return project_removal_reason(unit.group, options, refused)
 
     @classmethod
+    def details(cls, unit: StoredUnit) -> Details:
+        return Details((_status(unit.metadata),))
+
+    @classmethod
     def describe_change(cls, before: StoredUnit, after: Unit) -> str:
         return f"status {_status(before.metadata)} -> {_status(after.metadata)}"
+
+
+def _order(version: str) -> tuple[bool, Version | str]:
+    """Return where a version stands among those of a project: the greatest is the newest."""
+    try:
+        return True, Version(version)
+    except InvalidVersion:
+        return False, version
 
 
 def _file_digest(unit: Unit | StoredUnit) -> str:

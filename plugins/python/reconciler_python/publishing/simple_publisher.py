@@ -20,6 +20,8 @@ from reconciler.plugin import (
     GENERIC_UPLOAD,
     Answer,
     GroupedUnit,
+    Instruction,
+    InstructionConduit,
     Metadata,
     MissingConduit,
     Options,
@@ -36,6 +38,7 @@ from reconciler.plugin import (
     ViewConduit,
     ViewRequest,
 )
+from reconciler_python.publishing.client_instructions import client_instructions
 from reconciler_python.publishing.json_api import VIEWS, answered
 from reconciler_python.publishing.rendering import (
     artifact_of,
@@ -101,6 +104,10 @@ class PythonPublisher(Publisher[PublicationOptions]):
     def needs_first_seen(cls, options: PublicationOptions) -> Callable[[StoredUnit], bool] | None:
         """Return what tells files without an upload time, where pages show their first sights."""
         return is_undated if options.unknown_upload_time == "firstSeen" else None
+
+    @classmethod
+    def instructions(cls, conduit: InstructionConduit) -> Iterable[Instruction]:
+        return client_instructions(conduit)
 
     @classmethod
     def view(cls, conduit: ViewConduit, request: ViewRequest) -> Answer | Redirect | None:
