@@ -209,6 +209,8 @@ def test_managers_do_the_same_over_http_within_their_scope(
     done = site.manage("yank", "all-of-it", what="foo==1.0", reason="broken")
     assert (done.status, done.text) == (200, "version 3: yank foo==1.0, 1 unit changed\n")
     assert site.yanked("foo")[FOO] == "broken"
+    hidden = site.manage("unyank", "some-of-it", what="acme==1.0")
+    assert (hidden.status, "foo" in hidden.text) == (404, False), "nothing is told of other names"
     assert site.manage("yank", "all-of-it", what="foo==9").status == 404
     assert site.manage("yank", "all-of-it", what="foo").status == 400
     assert site.manage("mark", "some-of-it", what="acme").status == 400, "and no status"

@@ -212,7 +212,11 @@ class Marking:
             )
         for mark in marks:
             if (mark.kind, mark.what) not in known:
-                others = [what for kind, what in known if kind == mark.kind]
+                others = [
+                    each.mark.what
+                    for each in known.values()
+                    if each.mark.kind == mark.kind and all(map(grant.covers, each.mark.groups))
+                ]
                 raise Gone(
                     f"`{mark.what}` was not {_DONE[mark.kind]} by hand in repository"
                     f" `{repository}`",

@@ -156,7 +156,7 @@ class Uploads:
         """
 
         def change(target: UploadTarget, conduit: ImporterUploadConduit) -> Changes:
-            groups = removal_changes(self._session, target, conduit, keys=keys)
+            groups = removal_changes(self._session, target, conduit, keys=keys, grant=grant)
             check_grant(grant, [group.name for group in groups])
             return Changes(groups)
 

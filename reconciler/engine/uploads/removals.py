@@ -9,21 +9,26 @@ from reconciler.engine.uploads.conduits import ImporterUploadConduit
 from reconciler.engine.uploads.plugin_results import removed_units, upload_faults
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Gone, Refused
-from reconciler.model import UPLOAD, StoredUnit, stored_unit
+from reconciler.model import UPLOAD, Grant, StoredUnit, stored_unit
 from reconciler.plan import REMOVE, ChangeLine
 
 
 def removal_changes(
-    session: Session, target: UploadTarget, conduit: ImporterUploadConduit, *, keys: Sequence[str]
+    session: Session,
+    target: UploadTarget,
+    conduit: ImporterUploadConduit,
+    *,
+    keys: Sequence[str],
+    grant: Grant,
 ) -> list[GroupChanges]:
     """Return what leaves with the units under these keys, as the importer decides.
 
     Raises:
-        Gone: Nothing was uploaded under one of the keys.
+        Gone: Nothing was uploaded under one of the keys that the grant is for.
     """
     chosen: dict[str, list[StoredUnit]] = {}
     for key in keys:
-        for unit in _uploaded_units(target, key):
+        for unit in _uploaded_units(target, key, grant):
             chosen.setdefault(unit.group, []).append(unit)
     return leaving_units(
         session, target, conduit, units=[unit for units in chosen.values() for unit in units]
@@ -64,9 +69,10 @@ def requested_removals(target: UploadTarget, units: Iterable[StoredUnit]) -> lis
     return requested
 
 
-def _uploaded_units(target: UploadTarget, key: str) -> list[StoredUnit]:
+def _uploaded_units(target: UploadTarget, key: str, grant: Grant) -> list[StoredUnit]:
     rows = target.writer.find_units(target.actual.id, target.actual.number, key)
-    units = [stored_unit(row.body) for row in rows if row.source == UPLOAD]
+    uploaded = [stored_unit(row.body) for row in rows if row.source == UPLOAD]
+    units = [unit for unit in uploaded if grant.covers(unit.group)]
     if not units:
         raise Gone(
             f"nothing was uploaded to repository `{target.name}` under `{key}`",
