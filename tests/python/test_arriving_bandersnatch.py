@@ -195,3 +195,11 @@ def test_what_cannot_be_read_is_told_with_its_line(
     with pytest.raises(Malformed) as caught:
         translate(Description(path, "bandersnatch"))
     assert message in str(caught.value)
+
+
+def test_a_download_mirror_is_asked_first(tmp_path: Path) -> None:
+    path = tmp_path / "bandersnatch.conf"
+    path.write_text("[mirror]\ndownload-mirror = https://near.example.org/\n")
+    result = translate(Description(path))
+    assert result is not None
+    assert result.resources[0].spec["mirrors"] == ["https://near.example.org/"]

@@ -78,7 +78,7 @@ class PythonImporter(Importer[SelectionOptions, FilterOptions]):
 
     well_known_names = ("pypi",)
     selection_required = ("include", "files", "requirements")
-    translates = ("bandersnatch",)
+    translates = ("bandersnatch", "devpi", "nexus", "pulp", "pypiserver")
     # 2: files come in whose digest is another than sha256; 3: and those that list wheel variants
     revision = 3
 

@@ -10,6 +10,12 @@ never know: units, decisions, the store.
     bandersnatch_lists ... allow and block lists of `bandersnatch.conf`
     bandersnatch_rules ... its other filter plugins
     bandersnatch ......... the mirror as a whole
+    package_kinds ........ package types and platforms, as other tools name them
+    json_documents ....... JSON, bounded, with lines
+    devpi ................ the export of a devpi server
+    pypiserver ........... its command line, or its folder
+    pulp ................. lists that `pulp python` prints
+    nexus ................ the list of its repositories
     translation .......... guesses the tool, calls its reader
 """
 

@@ -52,7 +52,6 @@ _HAVE_NO_MEANING = frozenset(  # every page is there in both formats, with all t
 _NO_EQUAL: Final = {
     "diff-append-epoch": "goes with `diff-file`",
     "diff-file": "`reconciler diff repository/mirror A B` lists what a version changed",
-    "download-mirror": "files come from where upstream's pages say",
     "hash-index": (
         "projects are served at `simple/<project>/` alone: drop the rewrite rules of the web server"
     ),
@@ -131,6 +130,12 @@ def _remote_keys(configuration: Configuration) -> dict[str, Any]:
         keys["policy"] = "on-demand"
         text = "files come when a client asks for one, and are kept then"
         configuration.differ(files, text)
+    mirror = settings.take("mirror", "download-mirror")
+    if mirror is not None:
+        keys["mirrors"] = [mirror.text]
+        only = settings.take("mirror", "download-mirror-no-fallback")
+        if only is not None and only.is_true:
+            configuration.lose(only, "files that the mirror lacks come from the index")
     proxy = settings.take("mirror", "proxy")
     if proxy is not None and re.fullmatch(r"https?://[^\s@?#]+", proxy.text):
         keys["proxy"] = proxy.text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
@@ -198,12 +199,20 @@ def _requirement_files(configuration: Configuration) -> list[Path]:
     base = description.path.parent / (folder.text if folder else "")
     files = []
     for line in option.entries():
-        names = sorted(base.glob(line.text)) if "*" in line.text else [base / line.text]
-        files += [path for path in names if path.is_file()]
-        if not any(path.is_file() for path in names):
+        paths = [path for path in _paths(base, line.text) if path.is_file()]
+        files += paths
+        if not paths:
             text = f"`{base / line.text}` is not there; name it in `requirements` of the source"
             configuration.lose(option, text, line.number)
     return files
+
+
+def _paths(folder: Path, name: str) -> list[Path]:
+    """Return the files that a name or a glob means; a glob means files of the folder itself."""
+    if "*" not in name:
+        return [folder / name]
+    names = Description(folder).names() if folder.is_dir() else []
+    return [folder / own for own in names if fnmatchcase(own, name)]
 
 
 def _of_files(paths: Iterable[Path], *, pinned: bool) -> Specifiers:
@@ -218,9 +227,8 @@ def _of_files(paths: Iterable[Path], *, pinned: bool) -> Specifiers:
             try:
                 _add(result, read_requirement(text.partition(" --hash")[0].rstrip(" \\")))
             except ValueError:
-                raise Malformed(
-                    f"{file.place(line=number)}: `{sanitize(text, 80)}` is no requirement"
-                ) from None
+                # the file may be another than was meant, and hold what must not be shown
+                raise Malformed(f"{file.place(line=number)}: no requirement") from None
     return result if pinned else {name: [""] for name in result}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from reconciler_python.arriving.bandersnatch_lists import Configuration
+from reconciler_python.arriving.package_kinds import FAMILIES, PACKAGE_TYPES, kept_keys
 from reconciler_python.arriving.settings_files import Option
 from reconciler_python.matching.interpreter_tags import is_version
-from reconciler_python.matching.wheel_tags import PLATFORM_FAMILIES
 from reconciler_python.reading.filenames import project_name
 
 KNOWN: Final = frozenset(
@@ -31,32 +31,6 @@ KNOWN: Final = frozenset(
         "versions_count_project_metadata",
     }
 )
-_TYPES: Final = {
-    "bdist_wheel": "wheel",
-    "sdist": "sdist",
-    "bdist_egg": "egg",
-    "bdist_wininst": "wininst",
-    "bdist_msi": "msi",
-    "bdist_dmg": "dmg",
-    "bdist_rpm": "rpm",
-    "bdist_dumb": "dumb",
-}
-_FAMILIES: Final = {
-    "windows": "windows",
-    "win": "windows",
-    "macos": "macos",
-    "macosx": "macos",
-    "linux": "linux",
-}
-_INSTALLERS: Final = {
-    "windows": ("msi", "wininst"),
-    "macos": ("dmg",),
-    "linux": ("rpm",),
-}
-_KEPT: Final = (
-    "any",
-    *(name for name in PLATFORM_FAMILIES if name == "linux" or not name.endswith("linux")),
-)
 _NO_EQUAL: Final = {
     "regex_project_metadata": (
         "patterns over metadata have no equal; `licenses`, `exclude` or `include` may say it"
@@ -76,12 +50,7 @@ def filter_keys(configuration: Configuration) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     types = _packaged(configuration)
     families = _platforms(configuration)
-    if families:
-        keys["platforms"] = [name for name in _KEPT if name not in families]
-        left = [name for family in families for name in _INSTALLERS.get(family, ())]
-        types = [name for name in types or _TYPES.values() if name not in left]
-    if types:
-        keys["packageTypes"] = types
+    keys |= kept_keys(families, types)
     keys |= _requires_python(configuration)
     keys |= _latest(configuration)
     for section, text in _NO_EQUAL.items():
@@ -152,7 +121,7 @@ def _packaged(configuration: Configuration) -> list[str]:
         if not filters.has(section):
             continue
         tags, _, path = option.name.rpartition(":")
-        named = [_TYPES.get(line.text.strip("^$")) for line in option.lines if line.text]
+        named = [PACKAGE_TYPES.get(line.text.strip("^$")) for line in option.lines if line.text]
         plain = not set(tags.split(":")) & {"all", "none"} and None not in named
         if path == "release_file.packagetype" and plain:
             types = [name for name in named if name is not None]
@@ -170,7 +139,7 @@ def _platforms(configuration: Configuration) -> list[str]:
         return []
     families: list[str] = []
     for word in option.text.lower().split():
-        family = _FAMILIES.get(word)
+        family = FAMILIES.get(word)
         if family is not None:
             families.append(family)
         else:

@@ -12,6 +12,9 @@ from reconciler_python.constants import constant
 
 TYPE = "python"
 _OTHERS = re.compile(r"[^a-z0-9._-]+")
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_LONGEST_PATH = 200
+_NO_VARIABLE = re.compile(r"[^A-Z0-9]+")
 
 
 class Remarks:
@@ -59,3 +62,13 @@ def repository(name: str, sources: Sequence[Mapping[str, Any]], comment: str = "
 def publication(name: str, path: str, keys: Mapping[str, Any] = {}) -> DraftResource:
     """Return the publication of the repository of the same name."""
     return DraftResource("Publication", name, {"repository": name, "path": path, **keys})
+
+
+def served_path(text: str, instead: str) -> str:
+    """Return a path that a publication can have: the foreign one where it is usable."""
+    return text if _PATH.fullmatch(text) and len(text) <= _LONGEST_PATH else instead
+
+
+def password(owner: str, what: str = "PASSWORD") -> dict[str, str]:
+    """Return a reference to a secret in a variable that is named for its owner."""
+    return {"env": f"{_NO_VARIABLE.sub('_', owner.upper()).strip('_') or 'USER'}_{what}"}
