@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from reconciler.database import Database, Writer
 from reconciler.engine.access.authentication import authenticate
+from reconciler.engine.access.identity_tokens import IdentityTokens
 from reconciler.engine.planning.recorded_rules import ReadRecorded
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.plugin_calls.conduits import plugin_faults
@@ -44,6 +45,7 @@ from reconciler.engine.uploads.receiving import Uploads
 from reconciler.engine.upstream.relayed_files import Recorded, RelayedFiles, Wanted
 from reconciler.errors import Gone, ReconcilerError, UsageFault
 from reconciler.model import (
+    AccessRule,
     DesiredState,
     Digest,
     Grant,
@@ -90,6 +92,7 @@ class Service:
         self._patience = patience
         self._worker_pool = WorkerPool((limits or CallLimits()).call)
         self._commits = GroupCommits(self._slot)
+        self._identity_tokens = IdentityTokens()
         self._opening = threading.Lock()
         self._database: Database | None = None
         self._cached: Recorded | None = None
@@ -112,13 +115,13 @@ class Service:
                     f"publication `{publication}` is not managed over HTTP",
                     hint="`access.manage` in its manifest says who may do that",
                 )
-            return authenticate(target.managers, authorization, now=self._clock())
+            return self._grant(target.managers, authorization)
         if target is None or not target.uploaders:
             raise Gone(
                 f"publication `{publication}` takes no files",
                 hint="`access.upload` in its manifest says who may send some",
             )
-        return authenticate(target.uploaders, authorization, now=self._clock())
+        return self._grant(target.uploaders, authorization)
 
     def read_grant(self, publication: str, authorization: str | None) -> Grant | None:
         """Return what an `Authorization` header lets a reader see, or None. Thread-safe.
@@ -130,7 +133,12 @@ class Service:
             return None
         if target.readers is None:
             return Grant("public")
-        return authenticate(target.readers, authorization, now=self._clock())
+        return self._grant(target.readers, authorization)
+
+    def _grant(self, rules: Sequence[AccessRule], authorization: str | None) -> Grant | None:
+        now = self._clock()
+        grant = authenticate(rules, authorization, now=now)
+        return grant or self._identity_tokens.authenticate(rules, authorization, now=now)
 
     def _usable_publication(self, name: str) -> Publication | None:
         """Return a recorded publication, None if there is none.

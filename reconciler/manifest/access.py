@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +22,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from reconciler.manifest.fields import User
-from reconciler.model import AccessRule, Digest
+from reconciler.model import AccessRule, Digest, Oidc
 from reconciler.plugin import NotEmpty, OptionFault, Options, Secret
 
 PUBLIC = "public"
@@ -80,8 +81,41 @@ TokenDigest = Annotated[
 ]
 
 
+def _issuer(text: str) -> str:
+    parts = urlsplit(text)
+    is_local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    plain = not (parts.query or parts.fragment or parts.username or parts.password)
+    if not parts.hostname or not plain or not (parts.scheme == "https" or is_local):
+        raise OptionFault(
+            "expects the https URL of an issuer, as its tokens have it in `iss`",
+            hint="such as `https://token.example.org`, without a query",
+        )
+    return text
+
+
+class OidcSpec(Options):
+    """Identity tokens of an issuer: what they must say."""
+
+    issuer: Annotated[str, AfterValidator(_issuer)] = Field(description="Exactly `iss` of tokens.")
+    audience: str = Field(min_length=1, description="What `aud` of tokens must hold.")
+    claims: dict[str, str | Annotated[list[str], NotEmpty()]] = Field(
+        min_length=1,
+        description="By claim: a value or glob, or several of which one is enough. An issuer that"
+        " others use as well signs theirs, too.",
+    )
+
+    @property
+    def rule(self) -> Oidc:
+        """The same, as the engine knows it."""
+        claims = tuple(
+            (name, (value,) if isinstance(value, str) else tuple(value))
+            for name, value in sorted(self.claims.items())
+        )
+        return Oidc(self.issuer, self.audience, claims)
+
+
 class UploaderSpec(Options):
-    """Credentials: `{token: ...}`, `{tokenDigest: ...}` or `{username: ..., password: ...}`."""
+    """Credentials: `token`, `tokenDigest`, `username` with `password`, or `oidc`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -89,6 +123,7 @@ class UploaderSpec(Options):
                 {"required": ["token"]},
                 {"required": ["tokenDigest"]},
                 {"required": ["username", "password"]},
+                {"required": ["oidc"]},
             ],
             "dependentRequired": {"password": ["username"]},
         }
@@ -109,15 +144,18 @@ class UploaderSpec(Options):
     expires: Expiry | None = Field(
         default=None, description="Its last day, in UTC, or the moment at which it ends."
     )
+    oidc: OidcSpec | None = Field(
+        default=None, description="Identity tokens (OpenID Connect), of people or of jobs in CI."
+    )
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        kinds = [self.token, self.token_digest, self.password]
+        kinds = [self.token, self.token_digest, self.password, self.oidc]
         if sum(kind is not None for kind in kinds) != 1 or (
             self.password is not None and self.username is None
         ):
             raise OptionFault(
-                "expects either `token`, `tokenDigest`, or `username` and `password`",
+                "expects either `token`, `tokenDigest`, `oidc`, or `username` and `password`",
                 hint="`{token: {env: NAME}}` or `{username: ci, password: {env: NAME}}`",
             )
         return self
@@ -131,6 +169,7 @@ class UploaderSpec(Options):
             token_digest=Digest.parse(self.token_digest) if self.token_digest else None,
             projects=tuple(map(spell, self.projects)),
             expires=self.expires,
+            oidc=self.oidc.rule if self.oidc else None,
         )
 
 
@@ -156,7 +195,8 @@ class ReaderSpec(UploaderSpec):
 
     @property
     def is_public(self) -> bool:
-        return self.token is None and self.token_digest is None and self.password is None
+        kinds = (self.token, self.token_digest, self.password, self.oidc)
+        return all(kind is None for kind in kinds)
 
 
 def _public() -> list[ReaderSpec]:

@@ -4,7 +4,7 @@ Comes in: nothing. Goes out: values that can be compared, hashed, sorted and pri
 know: files, clocks, networks, SQL, YAML, any packaging format.
 """
 
-from reconciler.model.access import MANAGE_PATH, AccessRule, Grant, Secret
+from reconciler.model.access import MANAGE_PATH, AccessRule, Grant, Oidc, Secret
 from reconciler.model.base_url import (
     BASE_URL_PLACEHOLDER,
     base_url,
@@ -153,6 +153,7 @@ __all__ = [
     "MarkRecord",
     "Meta",
     "NameFault",
+    "Oidc",
     "Page",
     "Publication",
     "Quota",

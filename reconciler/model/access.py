@@ -25,12 +25,20 @@ class Secret(msgspec.Struct, frozen=True):
         return f"env {self.env}" if self.env else f"file {self.file}"
 
 
+class Oidc(msgspec.Struct, frozen=True):
+    """Contents that an identity token must have: its issuer, our audience, globs by claim."""
+
+    issuer: str
+    audience: str
+    claims: tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class AccessRule(msgspec.Struct, frozen=True):
     """Credentials that open a publication, for readers, uploaders or managers.
 
-    Exactly one of `token`, `token_digest` (of a generated token) and `password` is set; a password
-    has a `username`, a token may have one, which is then what records call its user. `projects`:
-    globs of group names, none: all. `expires`: from when on it opens nothing.
+    Exactly one of `token`, `token_digest` (of a generated token), `password` and `oidc` is set; a
+    password has a `username`, a token may have one, which is then what records call its user.
+    `projects`: globs of group names, none: all. `expires`: from when on it opens nothing.
     """
 
     token: Secret | None = None
@@ -39,6 +47,7 @@ class AccessRule(msgspec.Struct, frozen=True):
     token_digest: Digest | None = None
     projects: tuple[str, ...] = ()
     expires: datetime | None = None
+    oidc: Oidc | None = None
 
     def has_expired(self, now: datetime) -> bool:
         """Return True from the moment `expires` on."""

@@ -128,6 +128,29 @@ def test_whoever_uploads_has_a_token_or_a_name_and_a_password(
     )
     (fault,) = refusal(text)
     assert fault.message == (
-        "`spec.access.upload[0]`: expects either `token`, `tokenDigest`, or `username` and"
-        " `password`"
+        "`spec.access.upload[0]`: expects either `token`, `tokenDigest`, `oidc`, or `username`"
+        " and `password`"
     )
+
+
+@pytest.mark.parametrize(
+    ("oidc", "message"),
+    [
+        ("issuer: 'https://i.example.org', audience: a, claims: {}", "claims"),
+        ("issuer: 'https://i.example.org', audience: a, claims: {sub: []}", "claims"),
+        ("issuer: 'https://i.example.org', claims: {sub: a}", "audience"),
+        ("issuer: 'http://i.example.org', audience: a, claims: {sub: a}", "issuer"),
+        ("issuer: 'https://u:p@i.example.org', audience: a, claims: {sub: a}", "issuer"),
+        ("issuer: 'https://i.example.org?a=b', audience: a, claims: {sub: a}", "issuer"),
+    ],
+)
+def test_identity_tokens_are_of_a_safe_issuer_and_say_something(
+    refusal: Refusal, oidc: str, message: str
+) -> None:
+    text = published(
+        f"path: p, access: {{upload: [{{oidc: {{{oidc}}}}}]}}",
+        "{type: quotes, sources: [{upload: {}}]}",
+    )
+    (fault,) = refusal(text)
+    assert ".oidc" in fault.message
+    assert message in fault.message

@@ -59,6 +59,7 @@ def test_the_schema_offers_the_keys_of_the_core_and_of_the_plugin(composed: dict
     assert entry["oneOf"] == [{"required": [kind]} for kind in ("remote", "repository", "upload")]
     assert set(definitions["core.UploaderSpec"]["properties"]) == {
         "token",
+        "oidc",
         "tokenDigest",
         "username",
         "password",

@@ -25,10 +25,10 @@ def authenticate(
 
     Every rule is compared, each in constant time. Rules that have expired open nothing.
     """
-    presented = _presented(authorization or "")
-    if presented is None:
+    shown = presented(authorization or "")
+    if shown is None:
         return None
-    username, secret = presented
+    username, secret = shown
     grant = None
     for rule in rules:
         expected, actual = _compared(rule, secret)
@@ -71,7 +71,7 @@ def _compared(rule: AccessRule, secret: str) -> tuple[str, str]:
     return _value(rule.token or rule.password), secret
 
 
-def _presented(header: str) -> tuple[str | None, str] | None:
+def presented(header: str) -> tuple[str | None, str] | None:
     """Return (user, password) of RFC 7617, or (None, token) of RFC 6750."""
     scheme, _, value = header.strip().partition(" ")
     value = value.strip()
