@@ -39,10 +39,14 @@ storage-backend = filesystem
 compare-method = hash
 {more}
 [plugins]
-enabled = allowlist_project
+enabled =
+    {plugins}
 [allowlist]
 packages =
     {packages}
+[blocklist]
+packages =
+    {blocked}
 """
 
 
@@ -156,25 +160,22 @@ def upstream(files: Iterable[Built]) -> Iterator[Upstream]:
             thread.join()
 
 
-def mirrored(
-    folder: Path,
-    url: str,
-    packages: Iterable[str],
-    *,
-    hashed: bool = False,
-    format: str = "ALL",
-    more: str = "",
-) -> Path:
-    """Run bandersnatch; return its configuration. Its tree is `folder / "pypi" / "web"`."""
+def mirrored(folder: Path, url: str, packages: Iterable[str], **more: Any) -> Path:
+    """Run bandersnatch; return its configuration. Its tree is `folder / "pypi" / "web"`.
+
+    `more`: `plugins` and `blocked` as lists, `hashed`, `format` and `more` lines of `[mirror]`.
+    """
     configuration = folder / "bandersnatch.conf"
     configuration.write_text(
         CONFIGURATION.format(
             folder=folder / "pypi",
             url=url,
-            hashed=str(hashed).lower(),
-            format=format,
+            hashed=str(more.get("hashed", False)).lower(),
+            format=more.get("format", "ALL"),
             packages="\n    ".join(packages),
-            more=more,
+            plugins="\n    ".join(more.get("plugins", ["allowlist_project"])),
+            blocked="\n    ".join(more.get("blocked", [])),
+            more=more.get("more", ""),
         )
     )
     done = subprocess.run(
