@@ -21,7 +21,7 @@ LOCAL = "local"  # in the place of an address
 class Audited:
     """The audit log of a command. Raises UsageFault where it cannot be written.
 
-    event: `upload` or `remove`.
+    event: the command.
     """
 
     def __init__(self, home: Path | None, event: str) -> None:

@@ -34,4 +34,4 @@ def command(
     What is `quarantined` is withheld from every publication.
     """
     wish = marking.giving_status(words, reason)
-    return marking.run(wish, settings.service(home, lock_timeout), layout)
+    return marking.run(wish, home, lock_timeout, layout=layout)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli import output, settings
+from reconciler.cli.audit import Audited
 from reconciler.cli.names import take_repository
 from reconciler.cli.output import Layout
 from reconciler.errors import UsageFault
@@ -51,13 +54,15 @@ def taking_status_back(words: list[str]) -> MarkOf:
     return repository, MarkRequest(STATUS, projects, undo=True)
 
 
-def run(mark: MarkOf, service: Service, layout: Layout) -> int:
+def run(mark: MarkOf, home: Path | None, lock_timeout: str, *, layout: Layout) -> int:
     """Mark, and print the result; return 1 if some publication does not show it yet."""
     from reconciler.cli.termination import run_to_end
     from reconciler.engine.uploads.marking import marked_message
 
     repository, request = mark
-    result = run_to_end(_mark(service, repository, request))
+    service = settings.service(home, lock_timeout)
+    audited = Audited(home, request.action.partition(" ")[0])
+    result = run_to_end(_mark(service, repository, request, audited=audited))
     answer = {
         "version": result.version,
         "changed": list(result.names),
@@ -67,8 +72,11 @@ def run(mark: MarkOf, service: Service, layout: Layout) -> int:
     return 1 if result.delayed else 0
 
 
-async def _mark(service: Service, repository: str, request: MarkRequest) -> UploadResult:
+async def _mark(
+    service: Service, repository: str, request: MarkRequest, *, audited: Audited
+) -> UploadResult:
+    mark = partial(service.mark, repository, request, Grant(settings.principal()))
     try:
-        return await service.mark(repository, request, Grant(settings.principal()))
+        return await audited.run(repository, mark, keys=tuple(request.whats))
     finally:
         await service.close()

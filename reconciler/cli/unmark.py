@@ -32,4 +32,4 @@ def command(
     Projects are what upstream says again.
     """
     wish = marking.taking_status_back(words)
-    return marking.run(wish, settings.service(home, lock_timeout), layout)
+    return marking.run(wish, home, lock_timeout, layout=layout)

@@ -32,4 +32,4 @@ def command(
     What upstream or the manifest yanks stays yanked.
     """
     wish = marking.yanking(words, "unyank", undo=True)
-    return marking.run(wish, settings.service(home, lock_timeout), layout)
+    return marking.run(wish, home, lock_timeout, layout=layout)

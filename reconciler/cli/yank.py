@@ -34,4 +34,4 @@ def command(
     under `yank` of its Repository instead.
     """
     wish = marking.yanking(words, "yank", reason=reason)
-    return marking.run(wish, settings.service(home, lock_timeout), layout)
+    return marking.run(wish, home, lock_timeout, layout=layout)

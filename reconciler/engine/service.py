@@ -227,6 +227,14 @@ class Service:
             what=f"removal of {pluralize(len(keys), 'unit')} by {grant.principal}",
         )
 
+    async def restore(self, repository: str, number: int, principal: str) -> UploadResult:
+        """Bring the uploads of a version back. Raises as `Uploads.restore`."""
+        return await self._commits.change(
+            repository,
+            lambda uploads: uploads.restore(repository, number, Grant(principal)),
+            what=f"uploads of version {number} restored by {principal}",
+        )
+
     async def _manage(
         self, repository: str, action: str, request: ReceivedRequest, *, grant: Grant
     ) -> UploadResult:

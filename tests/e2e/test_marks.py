@@ -186,6 +186,22 @@ def test_a_removed_name_comes_back_with_its_bytes_alone(site: Site) -> None:
     assert "was removed by" not in site.done("explain", "team", ACME.filename, "--offline")
 
 
+def test_restoring_brings_uploads_back_and_no_mirrored_content(site: Site, index: Upstream) -> None:
+    site.done("remove", "team", ACME.filename)
+    assert site.upload(build_wheel("other", "1.0")).code == 0
+    index.drop("foo")
+    site.applied("--allow-destroy")
+    assert site.filenames() == ["other-1.0-py3-none-any.whl"]
+    out = site.done("restore", "team", "--to", "2")
+    assert out == "version 6 holds the uploads of version 2, 2 units changed\n"
+    assert site.filenames() == [ACME.filename], "what upstream took away stays away"
+    assert site.yanked("acme") == {ACME.filename: None}
+    assert "nothing changes" in site.done("restore", "team", "--to", "2")
+    assert site.upload(build_wheel("other", "1.0", padding=b"x")).code == 1, "its name is kept"
+    missing = site.do("restore", "team", "--to", "99")
+    assert (missing.code, "has no version 99" in missing.err) == (1, True)
+
+
 def test_nothing_is_added_to_an_archived_project(site: Site) -> None:
     site.done("mark", "team", "acme", "archived")
     refused = site.upload(build_wheel("acme", "2.0"))

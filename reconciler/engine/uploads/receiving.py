@@ -40,6 +40,7 @@ from reconciler.engine.uploads.removals import (
     removal_changes,
     requested_removals,
 )
+from reconciler.engine.uploads.restoration import restored_groups
 from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import PluginFault, Refused, UsageFault
@@ -158,6 +159,20 @@ class Uploads:
         def change(target: UploadTarget, conduit: ImporterUploadConduit) -> Changes:
             groups = removal_changes(self._session, target, conduit, keys=keys, grant=grant)
             check_grant(grant, [group.name for group in groups])
+            return Changes(groups)
+
+        files = SentFiles((), self._folder)
+        return await self._decided(repository, grant, change, files=files)
+
+    async def restore(self, repository: str, number: int, grant: Grant) -> Decided:
+        """Bring the uploads of a version back. Raises as `restored_groups`, and QuotaExceeded."""
+
+        def change(target: UploadTarget, conduit: ImporterUploadConduit) -> Changes:
+            groups = restored_groups(self._session, target, number)
+            check_grant(grant, [group.name for group in groups])
+            if groups:
+                check_quota(target, groups)
+            record_units(self._session, target, groups, files=files)
             return Changes(groups)
 
         files = SentFiles((), self._folder)
