@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from pydantic import (
@@ -202,11 +202,16 @@ class Located:
         return os.environ.get(name)
 
 
+LARGEST_FILE: Final = 1024**3  # bytes of a file that counts as configuration
+
+
 def _with_content(located: Located) -> str:
     """Return a path as what is recorded of options has it, with the digest of the file, if any."""
     if not located.path.is_file():  # a folder, a pipe, or nothing
         return located.written
     try:
+        if (size := located.path.stat().st_size) > LARGEST_FILE:  # grown since it was named
+            return f"{located.written} {size} bytes"
         with located.path.open("rb") as file:
             return f"{located.written} sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     except OSError:
@@ -238,7 +243,24 @@ def _located(text: object, info: ValidationInfo) -> Located:
         )
     path, reach = os.path.abspath(os.path.join(folder, text)), context.get("reach")
     ask(lambda reach: reach.file(path), reach)
-    return Located(text, Path(path), bool(context.get("recorded")), reach)
+    located = Located(text, Path(path), bool(context.get("recorded")), reach)
+    if not located.recorded:
+        _check_size(located)
+    return located
+
+
+def _check_size(located: Located) -> None:
+    """Raise OptionFault for a file so large that hashing it would keep every run waiting."""
+    try:
+        size = located.path.stat().st_size if located.path.is_file() else 0
+    except OSError:  # the plugin says what is wrong with it
+        return
+    if size > LARGEST_FILE:
+        raise OptionFault(
+            f"`{located.written}` has {size:,} bytes, and what a manifest names may have"
+            f" {LARGEST_FILE:,}",
+            hint="every run reads the file: name a smaller one, or a folder",
+        )
 
 
 LocatedPath = Annotated[

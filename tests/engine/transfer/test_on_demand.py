@@ -95,7 +95,7 @@ def test_many_who_ask_at_once_share_one_download(site: Rehearsal) -> None:
     site.applied()
 
     async def talk(client: Client) -> list[AsgiResponse]:
-        return list(await asyncio.gather(*(client.get("/team/a/large") for _ in range(8))))
+        return list(await asyncio.gather(*(client.get("/team/a/large") for _ in range(64))))
 
     assert {response.body for response in site.served(talk)} == {LARGE}
     assert site.downloads() == ["/large"]
