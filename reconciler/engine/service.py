@@ -309,7 +309,10 @@ class Service:
         generation = writer.generation()
         if cached is None or cached.generation != generation:
             actual = writer.actual_state()
-            state = self._read_recorded(actual, self._registry, ())
+            if cached is not None and cached.actual.resources == actual.resources:
+                state = cached.state  # an upload, as most generations are: nothing was applied
+            else:
+                state = self._read_recorded(actual, self._registry, ())
             cached = self._cached = Recorded(generation, actual, state)
         return cached
 
@@ -345,6 +348,8 @@ class Service:
             patience=self._patience,
             secrets=SecretFingerprints(partial(self._home.key, create=False)),
         )
+        if not self._overrides:
+            return session, self._recorded()
         return session, self._read_recorded(writer.actual_state(), registry, self._overrides)
 
 
