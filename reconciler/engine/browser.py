@@ -273,6 +273,11 @@ class Browser:
         shown = self._shown(name)
         if shown is None:
             return None
+        if shown.record.version != shown.repository.number:  # reasons are of what comes next
+            return {
+                "fault": f"only version {shown.record.version} is published: reasons are known"
+                " of the latest version alone"
+            }
         if not self._explaining.acquire(timeout=1):
             raise UsageFault("too many are asking; try again in a moment")
         try:

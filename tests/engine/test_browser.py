@@ -111,6 +111,12 @@ def test_a_reason_is_given_without_asking_upstream(site: Site) -> None:
     assert len(site.index.server.requests) == before
 
 
+def test_no_reason_tells_of_what_is_not_published(site: Site) -> None:
+    document = found(site.browser.why("pinned", "dep==3"))
+    assert list(document) == ["fault"]
+    assert LATER.filename not in str(document)
+
+
 def test_clients_are_set_up_by_what_the_publisher_says(site: Site) -> None:
     base = "http://index.example.org/team/"
     texts = [each.text for each in site.browser.instructions("team", base)]
