@@ -18,8 +18,10 @@ from reconciler.database import (
     Entry,
     EntryKey,
     GzipPage,
+    ManualChanges,
     NewEntry,
     PublicationStage,
+    RemovedUpload,
     ServedPublication,
     Signature,
     StagedGroup,
@@ -27,6 +29,8 @@ from reconciler.database import (
 )
 from reconciler.errors import Conflict, PluginFault, StateFault
 from reconciler.model import (
+    QUARANTINED_STATUS,
+    STATUS,
     UPLOAD,
     CheckedTree,
     Chunk,
@@ -34,6 +38,8 @@ from reconciler.model import (
     Digest,
     FilterVerdict,
     Kind,
+    Mark,
+    MarkRecord,
     Ref,
     bucket_of,
 )
@@ -222,6 +228,21 @@ def delisted_keys(state: LargeState) -> None:
     assert writer.delisted_units(of, latest)
     writer.delisted_copies(of, latest, source=SOURCE, of=of)
     assert writer.delisted_digests(of)
+
+
+def manual_changes(state: LargeState) -> None:
+    """A quarantine by hand and a removed upload, and both taken back."""
+    writer, of = state.writer, state.repository_id
+    mark = MarkRecord(Mark(STATUS, _FIRST, (_FIRST,), QUARANTINED_STATUS), "ada", NOW)
+    removed = RemovedUpload(_FIRST, TYPE, "0.bin", b"{}", "ada", NOW)
+    back = ManualChanges(unmarked=[(STATUS, _FIRST)], returned=[(_FIRST, TYPE, "0.bin")])
+    for changes in (ManualChanges(marks=[mark], removed=[removed]), back):
+        with writer.stage(of) as stage:
+            stage.commit({}, {}, NOW, manual=changes)
+        is_back = changes is back
+        assert writer.marks(of) == ([] if is_back else [mark])
+        assert writer.quarantined_by_hand(of) == (set() if is_back else {_FIRST})
+        assert writer.removed_uploads(of, [_FIRST]) == ([] if is_back else [removed])
 
 
 def clashing_names(state: LargeState) -> None:
@@ -422,6 +443,7 @@ SMALL: dict[str, Operation] = {
     "commit_alone": commit_alone,
     "commit_upload": commit_upload,
     "delisted_keys": delisted_keys,
+    "manual_changes": manual_changes,
     "clashing_names": clashing_names,
     "refused_commits": refused_commits,
     "publish_one": publish_one,
