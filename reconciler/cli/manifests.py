@@ -47,12 +47,11 @@ def warn_of_secrets(desired: DesiredState, registry: Registry) -> None:
     limits = invocation.current().limits
     if not limits.unattended or limits.bounds_secrets:
         return
-    from reconciler.manifest import sent_secrets
+    from reconciler.manifest import all_sent_secrets
 
     sent = {
         f"`{own.secret}` to `{sanitize(own.host, 200)}`"
-        for remote in desired.remotes.values()
-        for own in sent_secrets(remote, registry.importer(remote.type).cls)
+        for own in all_sent_secrets(desired, registry)
     }
     if sent:
         output.warning(

@@ -81,6 +81,14 @@ def _remote_url(text: str) -> str:
     )
 
 
+def _upload_url(text: str) -> str:
+    return _web_url(
+        text,
+        instead="use `auth`, with `{env: NAME}` or `{file: path}` for the secret",
+        expected="`https://host/path/`",
+    )
+
+
 def _file_url(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -272,6 +280,11 @@ RemoteUrl = Annotated[
     Field(
         json_schema_extra={"format": "uri-reference", "pattern": r"^(https?://|file:///|\.{0,2}/)"}
     ),
+]
+WebUrl = Annotated[
+    str,
+    AfterValidator(_upload_url),
+    Field(json_schema_extra={"format": "uri", "pattern": r"^https?://[^?#@\s]+$"}),
 ]
 Proxy = Annotated[
     str, AfterValidator(_proxy), Field(json_schema_extra={"format": "uri", "pattern": "^https?://"})

@@ -28,6 +28,7 @@ from reconciler.manifest.fields import (
     Share,
     UrlPath,
     Version,
+    WebUrl,
 )
 from reconciler.model import GRACE, IMMEDIATE, LATEST, SAME_ORIGIN, Kind, Meta, SourceKind
 from reconciler.plugin import Duration, NotEmpty, OptionFault, Options, Secret, Size
@@ -86,14 +87,11 @@ class EgressSpec(Options):
     deny: list[Cidr] = Field(default_factory=list, min_length=1)
 
 
-class RemoteSpec(Options):
+class ConnectionSpec(Options):
+    """Settings of a connection: of a Remote, and of an index that is sent to."""
+
     model_config = ConfigDict(extra="ignore")
 
-    type: str
-    index: str | None = None
-    url: RemoteUrl | None = None
-    policy: Policy = IMMEDIATE
-    auth: AuthSpec | None = None
     tls: TlsSpec = TlsSpec()
     proxy: Proxy | None = None
     headers: dict[Header, str | Secret] = Field(default_factory=dict)
@@ -103,6 +101,19 @@ class RemoteSpec(Options):
     rate_limit: Rate | None = None
     redirects: Redirects = SAME_ORIGIN
     egress: EgressSpec = EgressSpec()
+
+
+class RemoteAddress(Options):
+    type: str
+    index: str | None = None
+    url: RemoteUrl | None = None
+    policy: Policy = IMMEDIATE
+    auth: AuthSpec | None = None
+
+
+class RemoteSpec(ConnectionSpec, RemoteAddress):
+    model_config = ConfigDict(extra="ignore")
+
     max_size: Size | None = None
     mirrors: Annotated[list[MirrorUrl], NotEmpty()] = Field(
         default_factory=list,
@@ -229,10 +240,76 @@ class DirectoryExport(Options):
     path: FilePath
 
 
-class ExportSpec(Options):
-    not_yet: ClassVar[frozenset[str]] = frozenset({"index"})
+class IndexAuthSpec(Options):
+    """Credentials of an index that is sent to: a token, or a user with a password."""
 
-    directory: DirectoryExport
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["token"]}, {"required": ["username", "password"]}],
+            "dependentRequired": {"password": ["username"], "username": ["password"]},
+        }
+    )
+
+    token: Secret | None = Field(
+        default=None, description="Sent as the password of the user `__token__`."
+    )
+    username: str | Secret | None = None
+    password: Secret | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> IndexAuthSpec:
+        by_name = self.username is not None and self.password is not None
+        neither = self.username is None and self.password is None
+        if (self.token is None) != by_name or not (by_name or neither):
+            raise OptionFault(
+                "expects either `token`, or `username` and `password`",
+                hint="`{token: {env: NAME}}` or `{username: ci, password: {env: NAME}}`",
+            )
+        return self
+
+
+class IndexAddress(Options):
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="A well-known index, or one that the user's configuration names."
+    )
+    url: WebUrl | None = Field(default=None, description="Where files are sent.")
+    auth: IndexAuthSpec | None = None
+
+
+class IndexSpec(ConnectionSpec, IndexAddress):
+    """An index elsewhere that is sent what it lacks; the publisher has further keys for it."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={"oneOf": [{"required": ["name"]}, {"required": ["url"]}]},
+    )
+
+    @model_validator(mode="after")
+    def _is_located(self) -> IndexSpec:
+        if (self.name is None) == (self.url is None):
+            raise OptionFault(
+                "expects exactly one of `name` and `url`",
+                hint="the name of an index, or the URL that its files are sent to",
+            )
+        return self
+
+
+class ExportSpec(Options):
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["directory"]}, {"required": ["index"]}]}
+    )
+
+    directory: DirectoryExport | None = None
+    index: IndexSpec | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> ExportSpec:
+        if (self.directory is None) == (self.index is None):
+            raise OptionFault(
+                "expects exactly one of `directory` and `index`",
+                hint="`- directory: {path: ...}` or `- index: {name: ...}`",
+            )
+        return self
 
 
 class PublicationSpec(Options):

@@ -10,6 +10,7 @@ from reconciler.errors import Fault, Origin
 from reconciler.manifest.access import rules
 from reconciler.manifest.canonical import canonical
 from reconciler.manifest.document import Document
+from reconciler.manifest.index_exports import index_exports
 from reconciler.manifest.kinds import (
     API,
     MANIFESTS,
@@ -89,7 +90,11 @@ def publication(
     spec = manifest.spec
     importer = plugins.importer(repository_type) if repository_type else None
     spell = importer.cls.group_glob if isinstance(importer, Usable) else str
-    if spec.exports and spec.base_url is None and publisher.cls.needs_base_url:
+    indexes = index_exports(checked, manifest, publisher)
+    if indexes is None:
+        return None
+    directories = any(export.directory is not None for export in spec.exports)
+    if directories and spec.base_url is None and publisher.cls.needs_base_url:
         checked.refuse(
             ("spec", "exports"),
             f"`spec.exports`: pages of publisher `{publisher.id}` say where they are served, which"
@@ -109,6 +114,7 @@ def publication(
             spec,
         )
         | options.spec,
+        indexes=indexes,
         repository=spec.repository,
         path=spec.path,
         publisher=publisher.id,
@@ -254,10 +260,13 @@ def _names_publisher(checked: Checked) -> str:
 
 def _exports(checked: Checked, spec: PublicationSpec) -> tuple[str, ...]:
     """Return the export directories as absolute paths."""
-    paths = [checked.absolute(export.directory.path) for export in spec.exports]
-    for index, path in enumerate(paths):
-        place = ("spec", "exports", index, "directory", "path")
-        checked.ask(place, partial(_check_export, path))
+    paths = []
+    for index, export in enumerate(spec.exports):
+        if export.directory is not None:
+            path = checked.absolute(export.directory.path)
+            place = ("spec", "exports", index, "directory", "path")
+            checked.ask(place, partial(_check_export, path))
+            paths.append(path)
     return tuple(paths)
 
 

@@ -14,7 +14,9 @@ from reconciler.manifest.declared_marks import takes_marks
 from reconciler.manifest.kinds import (
     API,
     SOURCES,
+    ExportSpec,
     FilterSpec,
+    IndexSpec,
     Metadata,
     PublicationSpec,
     RemoteSpec,
@@ -143,10 +145,25 @@ def _publication(definitions: dict[str, Any], publishers: dict[str, Any]) -> dic
     cases = []
     for id, plugin in publishers.items():
         options = _object(definitions, f"publisher.{id}", plugin.cls.options)
-        definitions[f"Publication.{id}"] = _joined(core, options, plugin.config)
+        spec = _joined(core, options, plugin.config)
+        spec["properties"]["exports"] = _exports(definitions, id, plugin.cls.exporter)
+        definitions[f"Publication.{id}"] = spec
         named = {"properties": {"publisher": {"const": id}}, "required": ["publisher"]}
         cases.append({"if": named, "then": {"$ref": f"#/$defs/Publication.{id}"}})
     return core | {"additionalProperties": True, "allOf": cases}
+
+
+def _exports(definitions: dict[str, Any], id: str, exporter: Any) -> dict[str, Any]:
+    """Return the schema of `exports`: an index has keys of the core and of the publisher."""
+    item = _object(definitions, "core", ExportSpec)
+    if exporter is None:
+        del item["properties"]["index"]
+        item["oneOf"] = [{"required": ["directory"]}]
+    else:
+        core = _object(definitions, "core", IndexSpec)
+        own = _object(definitions, f"publisher.{id}.index", exporter.options)
+        item["properties"]["index"] = _joined(core, own) | {"oneOf": core["oneOf"]}
+    return {"type": "array", "items": item}
 
 
 def _by_type(

@@ -4,7 +4,7 @@ Comes in: nothing. Goes out: values that can be compared, hashed, sorted and pri
 know: files, clocks, networks, SQL, YAML, any packaging format.
 """
 
-from reconciler.model.access import MANAGE_PATH, AccessRule, Grant, Oidc, Secret
+from reconciler.model.access import MANAGE_PATH, TOKEN_USER, AccessRule, Grant, Oidc, Secret
 from reconciler.model.base_url import (
     BASE_URL_PLACEHOLDER,
     base_url,
@@ -25,6 +25,7 @@ from reconciler.model.chunked_body import (
     read_body,
     unpack_chunks,
 )
+from reconciler.model.connection import Auth, Egress, Tls
 from reconciler.model.content import (
     EMPTY_VERSION,
     Artifact,
@@ -79,12 +80,11 @@ from reconciler.model.resources import (
     ActualRepository,
     ActualResource,
     ActualState,
-    Auth,
     DesiredState,
-    Egress,
     Filter,
     FilterVerdict,
     Guard,
+    IndexExport,
     Kind,
     Meta,
     Publication,
@@ -95,7 +95,6 @@ from reconciler.model.resources import (
     Resource,
     Source,
     SourceKind,
-    Tls,
 )
 from reconciler.model.text import counted_noun, pluralize, size_text
 
@@ -121,6 +120,7 @@ __all__ = [
     "SOURCE_KEYS",
     "STATUS",
     "STREAMED",
+    "TOKEN_USER",
     "UPLOAD",
     "UPSTREAM",
     "WITHHOLD",
@@ -146,6 +146,7 @@ __all__ = [
     "Guard",
     "HexDigest",
     "IdentifiedUnit",
+    "IndexExport",
     "KeyLocations",
     "KeyPath",
     "Kind",

@@ -10,6 +10,8 @@ import msgspec
 from reconciler.model.digest import Digest
 
 MANAGE_PATH = "manage/"  # below a publication: requests of those who manage its content
+# By custom of package indexes, this name goes with every token.
+TOKEN_USER = "__token__"  # noqa: S105
 
 
 class Secret(msgspec.Struct, frozen=True):

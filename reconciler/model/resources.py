@@ -17,6 +17,7 @@ import msgspec
 
 from reconciler.errors import Fault, Origin
 from reconciler.model.access import AccessRule, Secret
+from reconciler.model.connection import Auth, Egress, Tls
 from reconciler.model.digest import Digest
 from reconciler.model.location import KeyLocations
 from reconciler.model.marks import Mark
@@ -82,25 +83,6 @@ class Meta(msgspec.Struct, frozen=True):
     @property
     def ref(self) -> Ref:
         return Ref(self.kind, self.name)
-
-
-class Auth(msgspec.Struct, frozen=True):
-    username: str | Secret
-    password: Secret
-
-
-class Tls(msgspec.Struct, frozen=True):
-    verify: bool = True
-    ca: str | None = None
-    client_cert: str | None = None
-    client_key: Secret | None = None
-
-
-class Egress(msgspec.Struct, frozen=True):
-    """Networks (CIDR) that a remote may connect to beside the usual ones, and may not."""
-
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
 
 
 class Remote(msgspec.Struct, frozen=True):
@@ -230,6 +212,22 @@ class Repository(msgspec.Struct, frozen=True):
         return self.removals_until is not None and now < self.removals_until
 
 
+class IndexExport(msgspec.Struct, frozen=True):
+    """An index elsewhere that is sent what it lacks of a publication.
+
+    `connection`: how it is spoken to; its `index` or `url` says which one it is, its name says
+    where in the manifests (`team.exports[1]`). `options`: the exporter's validated model.
+    """
+
+    connection: Remote
+    options: Any = None
+
+    @property
+    def where(self) -> str:
+        """Return its place in the specification of the publication: `exports[1]`."""
+        return self.connection.meta.name.rpartition(".")[2]
+
+
 class Publication(msgspec.Struct, frozen=True):
     """A served path of a repository.
 
@@ -237,7 +235,8 @@ class Publication(msgspec.Struct, frozen=True):
     `options`, `config`: as of a Source. `quarantined`: "withhold" what upstream withdrew, or "keep"
     to show it. `grace`: seconds for which files that a new version merely dropped stay reachable.
     `base_url`: the URL under which clients reach it, with a slash at its end; None where the server
-    finds out by itself. `readers`: None for every client of the server.
+    finds out by itself. `indexes`: what it is sent to. `readers`: None for every client of the
+    server.
     """
 
     meta: Meta
@@ -256,6 +255,7 @@ class Publication(msgspec.Struct, frozen=True):
     quarantined: str = WITHHOLD
     grace: int = GRACE
     base_url: str | None = None
+    indexes: tuple[IndexExport, ...] = ()
 
     @property
     def access_rules(self) -> Mapping[str, tuple[AccessRule, ...]]:

@@ -21,7 +21,6 @@ from reconciler.plan.changes import (
     ContentChanges,
     Counts,
     DelistedShown,
-    Failure,
     FieldChange,
     GroupChange,
     GroupLine,
@@ -50,8 +49,10 @@ from reconciler.plan.content import (
     with_upstream,
 )
 from reconciler.plan.document import content_entry, delisted_document, render_json
+from reconciler.plan.failure import Failure
 from reconciler.plan.guards import apply_guards, apply_serving_guards, serving_refusal
 from reconciler.plan.order import natural_sort_key, version_sort_key
+from reconciler.plan.planned_push import PlannedPush
 from reconciler.plan.resources import resource_change
 from reconciler.plan.text import counts_text, render_text
 
@@ -77,6 +78,7 @@ __all__ = [
     "Line",
     "Plan",
     "PlanTotals",
+    "PlannedPush",
     "RefusedUnit",
     "ResourceChange",
     "Spool",

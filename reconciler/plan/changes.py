@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from reconciler.model import Artifact, CheckedTree, Digest, HexDigest, Ref, decode_digest
+from reconciler.plan.failure import Failure
+from reconciler.plan.planned_push import PlannedPush
 
 if TYPE_CHECKING:
     LineDigest = Digest
@@ -153,28 +155,6 @@ class Spool(Protocol):
         A validator changes with the bytes of a page even where its meaning stays.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A failure to read while planning.
-
-    `group` is None when it concerns a whole source: its listing, or an entry that the listing
-    lacks. `cause`: its kind, in one word for machines, where it has one.
-    """
-
-    source: str
-    group: str | None
-    message: str
-    hint: str | None = None
-    cause: str = ""
-
-    def __str__(self) -> str:
-        return (
-            f"{self.source}: {self.group}: {self.message}"
-            if self.group
-            else f"{self.source}: {self.message}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +312,7 @@ class ResourceChange:
     `version`: (before, after) numbers for repositories and publications. `withheld`: of a
     publication, where filters withhold other units than before. `still_shown`: groups that a
     publication shows although upstream withdrew them; `delisted`: units that it shows although
-    upstream no longer lists them.
+    upstream no longer lists them; `pushes`: what indexes that it is sent to lack.
     """
 
     action: Action
@@ -346,6 +326,7 @@ class ResourceChange:
     withheld: Withholding | None = None
     still_shown: tuple[str, ...] = ()
     delisted: DelistedShown = field(default_factory=DelistedShown)
+    pushes: tuple[PlannedPush, ...] = ()
 
     def refused(self, message: str, hint: str) -> ResourceChange:
         """Return the same change, stopped by a guard."""
@@ -404,7 +385,9 @@ class Plan:
     def failed(self) -> bool:
         """True if something failed while planning, or a guard refused."""
         return any(
-            change.refusal or (change.content and change.content.failures)
+            change.refusal
+            or (change.content and change.content.failures)
+            or any(push.failed for push in change.pushes)
             for change in self.all_changes
         )
 
@@ -469,7 +452,7 @@ def _identity(change: ResourceChange) -> list[Any]:
         for field in change.fields
     ]
     spool = str(change.content.spool.digest) if change.content else None
-    identity = [
+    identity: list[Any] = [
         change.action.value,
         str(change.ref),
         change.reason,
@@ -477,4 +460,9 @@ def _identity(change: ResourceChange) -> list[Any]:
         list(change.version),
         spool,
     ]
-    return [*identity, str(change.withheld.spool.digest)] if change.withheld else identity
+    if change.withheld:
+        identity.append(str(change.withheld.spool.digest))
+    pushes = [
+        [push.index, push.files, sorted(push.groups or ())] for push in change.pushes if push.files
+    ]
+    return [*identity, pushes] if pushes else identity

@@ -20,13 +20,14 @@ from reconciler.plan.changes import (
     ChangeLine,
     ContentChanges,
     DelistedShown,
-    Failure,
     FieldChange,
     Plan,
     ResourceChange,
     Spool,
     Withholding,
 )
+from reconciler.plan.failure import Failure
+from reconciler.plan.planned_push import PlannedPush
 
 FORMAT_VERSION = 1
 REFUSED_ENTRIES = 1000
@@ -80,6 +81,8 @@ def _change(change: ResourceChange, verbose: bool) -> Iterator[bytes]:
     if change.refusal:
         yield b',"guard":' + canonical({"hint": change.hint, "message": change.refusal})
     yield b',"kind":' + canonical(change.ref.kind.value) + b',"name":' + canonical(change.ref.name)
+    if change.pushes:
+        yield b',"pushes":' + canonical([_push(push) for push in change.pushes])
     yield b',"reason":' + canonical(change.reason)
     if change.still_shown:
         yield b',"stillShown":' + canonical(list(change.still_shown))
@@ -88,6 +91,21 @@ def _change(change: ResourceChange, verbose: bool) -> Iterator[bytes]:
         yield b',"withheld":'
         yield from _withheld(change.withheld)
     yield b"}"
+
+
+def _push(push: PlannedPush) -> dict[str, Any]:
+    """Return what an index lacks; the first entries."""
+    return {
+        "index": push.index,
+        "files": push.files,
+        "size": push.size,
+        "entries": [{"group": group, "key": key} for group, key in push.first],
+        "different": list(push.different),
+        "leftOut": dict(push.left_out),
+        "unproven": push.unproven,
+        "unknown": push.unknown,
+        "failures": [_failure(failure) for failure in push.failures],
+    }
 
 
 def delisted_document(delisted: DelistedShown) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from reconciler.plan.changes import (
 )
 from reconciler.plan.fields import field_lines
 from reconciler.plan.order import Key, natural_sort_key, version_sort_key
+from reconciler.plan.push_text import is_worth_saying, push_lines
 
 SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.NO_OP: " "}
 ROWS = 40  # content rows per repository and sign, unless verbose
@@ -43,6 +44,7 @@ def render_text(plan: Plan, *, verbose: bool = False) -> Iterator[str]:
             or change.refusal
             or change.still_shown
             or change.delisted.total
+            or any(map(is_worth_saying, change.pushes))
             or (change.content and _has_reports(change.content))
         ):
             yield from _resource(change, verbose)
@@ -111,6 +113,8 @@ def _resource(change: ResourceChange, verbose: bool) -> Iterator[str]:
     for group in change.still_shown:
         yield f"    ! {group:<28} quarantined upstream, and still shown: `quarantined: keep`"
     yield from _delisted(change.delisted, REFUSED_ROWS if not verbose else None)
+    for push in change.pushes:
+        yield from push_lines(push, None if verbose else ROWS)
     if change.refusal:
         yield f"    guard: {change.refusal}"
         yield f"    hint: {change.hint}"
@@ -292,7 +296,10 @@ def _nothing_to_do(plan: Plan) -> str:
         return "No changes, but see the errors above."
     if plan.damaged:
         return "No changes, but repairs."
-    if any(change.content and change.content.unknown for change in plan.changes):
+    if any(
+        (change.content and change.content.unknown) or any(push.unknown for push in change.pushes)
+        for change in plan.changes
+    ):
         return "No changes as far as is known: what is marked `unknown` was not asked for."
     if not plan.changes and not plan.unowned:
         return "No changes: nothing is declared here."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import ClassVar, Generic
+from typing import Any, ClassVar, Generic
 
 from reconciler.errors import Gone, Malformed, ReconcilerError
 from reconciler.model import StoredUnit
@@ -26,6 +26,7 @@ from reconciler.plugin.endpoints import (
     Received,
     ReceivedRequest,
 )
+from reconciler.plugin.exporter import Exporter
 from reconciler.plugin.indexes import IndexEntry, IndexFile, RenderedFile, SortKey
 from reconciler.plugin.options import Metadata, Options
 from reconciler.plugin.people import Instruction, InstructionConduit
@@ -42,6 +43,8 @@ class Publisher(Generic[Pages]):
     revision: ClassVar[int] = 1
     # Pages cannot do without `conduit.base_url`: exports then need `baseUrl` in the manifest.
     needs_base_url: ClassVar[bool] = False
+    # How an index elsewhere is sent what it lacks; None where there is no such index.
+    exporter: ClassVar[type[Exporter[Any]] | None] = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

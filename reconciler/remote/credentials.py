@@ -58,15 +58,23 @@ class Credentials:
         except UsageFault as fault:
             raise UsageFault(f"{remote.meta.ref}: {fault}", hint=fault.hint) from None
 
+    def log_in(self, username: str, password: str) -> None:
+        """Add a user with a password, which no message shows."""
+        register_secret(password)
+        self.headers["Authorization"] = _encoded(username, password)
+
 
 def _text(value: str | Secret) -> str:
     return reveal(value) if isinstance(value, Secret) else value
 
 
 def _basic(auth: Auth) -> SecretValue:
+    return _encoded(_text(auth.username), reveal(auth.password))
+
+
+def _encoded(username: str, password: str) -> SecretValue:
     """RFC 7617, in UTF-8."""
-    pair = f"{_text(auth.username)}:{reveal(auth.password)}"
-    encoded = b64encode(pair.encode()).decode("ascii")
+    encoded = b64encode(f"{username}:{password}".encode()).decode("ascii")
     register_secret(encoded)
     return SecretValue(f"Basic {encoded}")
 

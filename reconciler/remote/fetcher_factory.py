@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 from reconciler.model import Remote, Tls
 from reconciler.remote.credentials import Credentials
@@ -14,19 +15,38 @@ from reconciler.remote.retries import RetryingFetcher
 from reconciler.remote.tls import TlsContexts
 from reconciler.retrying import RetryPolicy
 
+if TYPE_CHECKING:
+    from reconciler.remote.http_sender import HttpSender
 
-def open_fetcher(remote: Remote, base_url: str) -> Fetcher:
+
+def open_sender(
+    remote: Remote, base_url: str, credentials: Credentials | None = None
+) -> HttpSender:
+    """Return what sends bodies to the host of `base_url`; its caller retries and waits.
+
+    credentials: in the place of those that the remote refers to.
+    """
+    credentials = credentials if credentials is not None else Credentials.of(remote)
+    # as below: the HTTP client is loaded when it is needed
+    from reconciler.remote.http_sender import HttpSender
+
+    tls = TlsContexts.of(remote.tls, credentials.client_key)
+    return HttpSender(remote, base_url, credentials, tls=tls)
+
+
+def open_fetcher(remote: Remote, base_url: str, credentials: Credentials | None = None) -> Fetcher:
     """Return the fetcher of a remote whose own host, or own folder, is that of `base_url`.
 
     A file URL makes the remote local: it reads below the folder of `base_url`, and may ask hosts
     that its files name, to whom it has no credentials to send. A remote elsewhere never reads
     files. A retry waits outside its slot, so that a slow host does not hold up the others'
-    requests. Raises UsageFault where a secret or a certificate is missing.
+    requests. `credentials`: in the place of those that the remote refers to. Raises UsageFault
+    where a secret or a certificate is missing.
     """
     fetcher = (
         _local_fetcher(remote, base_url)
         if base_url.lower().startswith("file:")
-        else _http_fetcher(remote, base_url)
+        else _http_fetcher(remote, base_url, credentials)
     )
     if remote.rate_limit is not None:
         fetcher = RateLimiter(fetcher, remote.rate_limit)
@@ -34,8 +54,8 @@ def open_fetcher(remote: Remote, base_url: str) -> Fetcher:
     return RetryingFetcher(limited, RetryPolicy(attempts=1 + remote.retries))
 
 
-def _http_fetcher(remote: Remote, base_url: str) -> Fetcher:
-    credentials = Credentials.of(remote)
+def _http_fetcher(remote: Remote, base_url: str, given: Credentials | None) -> Fetcher:
+    credentials = given if given is not None else Credentials.of(remote)
     tls = TlsContexts.of(remote.tls, credentials.client_key)
     return LazyFetcher(lambda: _new_http_fetcher(remote, base_url, credentials, tls=tls))
 

@@ -33,14 +33,15 @@ from reconciler.remote.responses import (
     too_large,
     whole_body,
 )
+from reconciler.remote.sending import RequestBody
 from reconciler.remote.tls import TlsContexts
 from reconciler.remote.urls import EnvironmentProxies, display_url
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # aiohttp pauses the socket at twice this: few pauses, and a piece stays under 1 MiB
 _BUFFER = 256 * 1024
 # TimeoutError is an OSError, a URL that cannot be parsed a ValueError
-_FAILURES = (aiohttp.ClientError, OSError, ValueError)
+FAILURES = (aiohttp.ClientError, OSError, ValueError)
 
 _AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
@@ -73,7 +74,7 @@ class HttpFetcher:
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
         """Return one whole body of at most `limit` bytes after decompression."""
-        record = _RequestLog(url)
+        record = RequestLog(url)
         headers = {**headers, "Accept-Encoding": "gzip, deflate"}
         response = await self._open(url, headers, Trust.ORIGIN)
         try:
@@ -114,8 +115,8 @@ class HttpFetcher:
         """Return a usable response, after redirects."""
         try:
             response = await self._follow(url, headers, trust)
-        except _FAILURES as error:
-            raise _error_of(error, url, self._timeout) from None
+        except FAILURES as error:
+            raise error_of(error, url, self._timeout) from None
         try:
             check_status(
                 response.status,
@@ -136,7 +137,7 @@ class HttpFetcher:
         own = self._scope.includes(target, url)
         chain = RedirectChain(url)
         response = await self._request(target, headers, own)
-        while response.status in _REDIRECTS:
+        while response.status in REDIRECTS:
             response.release()
             target = chain.next(target, response.headers.get("Location"))
             self._origins.check(target, trust, start=start)
@@ -145,20 +146,33 @@ class HttpFetcher:
         return response
 
     async def _request(
-        self, target: URL, headers: Mapping[str, str] | None, own: bool
+        self,
+        target: URL,
+        headers: Mapping[str, str] | None,
+        own: bool,
+        *,
+        body: RequestBody | None = None,
     ) -> aiohttp.ClientResponse:
-        """Send one request. own: with the remote's credentials, see `CredentialScope`."""
+        """Send one request: GET, or POST with a body.
+
+        own: with the remote's credentials, see `CredentialScope`.
+        """
         if own and self._own_headers:
             headers = {**self._own_headers, **headers} if headers else self._own_headers
         while True:
             try:
-                return await self._send(target, headers, own)
+                return await self._send(target, headers, own, body=body)
             except (aiohttp.ClientConnectorError, ForbiddenAddressError) as error:
                 if _forbidden(error) is None or not await self._addresses.learn_own_host():
                     raise
 
     async def _send(
-        self, target: URL, headers: Mapping[str, str] | None, own: bool
+        self,
+        target: URL,
+        headers: Mapping[str, str] | None,
+        own: bool,
+        *,
+        body: RequestBody | None,
     ) -> aiohttp.ClientResponse:
         proxy = (
             self._environment.proxy_for(target.scheme, target.raw_host or "")
@@ -167,10 +181,13 @@ class HttpFetcher:
         )
         if proxy is not None:
             self._addresses.check_host(target.raw_host or "")
-        async with asyncio.timeout(self._headers_timeout):
-            return await self._session(proxy is not None).get(
+        # while a body is sent the answer is not due: only the time of the whole request counts
+        async with asyncio.timeout(self._headers_timeout if body is None else None):
+            return await self._session(proxy is not None).request(
+                "GET" if body is None else "POST",
                 target,
                 headers=headers,
+                data=None if body is None else body.pieces(),
                 allow_redirects=False,
                 ssl=self._tls.own if own else self._tls.other,
                 proxy=proxy,
@@ -213,13 +230,14 @@ class HttpFetcher:
         )
 
 
-class _RequestLog:
+class RequestLog:
     """The line of one request, from its start to the end of its body."""
 
-    __slots__ = ("_start", "_url")
+    __slots__ = ("_method", "_start", "_url")
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, method: str = "GET") -> None:
         self._url = url
+        self._method = method
         self._start = monotonic()
 
     def write(self, status: int, size: int) -> None:
@@ -227,7 +245,8 @@ class _RequestLog:
         if logger.isEnabledFor(logging.DEBUG):
             seconds = monotonic() - self._start
             url = display_url(self._url)
-            logger.debug("GET %s: %d, %s, %.3f s", url, status, pluralize(size, "byte"), seconds)
+            shown = pluralize(size, "byte")
+            logger.debug("%s %s: %d, %s, %.3f s", self._method, url, status, shown, seconds)
 
 
 class _Opening:
@@ -246,7 +265,7 @@ class _Opening:
         self._body: _Body | None = None
 
     async def __aenter__(self) -> _Body:
-        self._log = _RequestLog(self._url)
+        self._log = RequestLog(self._url)
         response = await self._fetcher._open(self._url, self._headers, self._trust)
         if response.status == 304 and not is_conditional(self._headers):
             response.release()
@@ -298,8 +317,8 @@ async def _pieces(response: aiohttp.ClientResponse, url: str) -> AsyncIterator[b
     try:
         while piece := await read():
             yield piece
-    except _FAILURES as error:
-        raise _error_of(error, url, None) from None
+    except FAILURES as error:
+        raise error_of(error, url, None) from None
 
 
 def _forbidden(error: Exception) -> ForbiddenAddressError | None:
@@ -308,7 +327,7 @@ def _forbidden(error: Exception) -> ForbiddenAddressError | None:
     return cause if isinstance(cause, ForbiddenAddressError) else None
 
 
-def _error_of(error: Exception, url: str, timeout: aiohttp.ClientTimeout | None) -> ReconcilerError:
+def error_of(error: Exception, url: str, timeout: aiohttp.ClientTimeout | None) -> ReconcilerError:
     """Translate an exception of aiohttp.
 
     Rule: its own text, which may hold headers and URLs with credentials, is not passed on.

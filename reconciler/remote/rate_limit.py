@@ -67,6 +67,30 @@ class _Slot:
             self._slots.release()
 
 
+class Turns:
+    """Turns of requests: at most `rate` in a second, evenly spread."""
+
+    def __init__(
+        self,
+        rate: float,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._interval = 1.0 / rate
+        self._sleep = sleep
+        self._clock = clock
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        """Wait for the next turn."""
+        now = self._clock()
+        mine = max(now, self._next)
+        self._next = mine + self._interval
+        if mine > now:
+            await self._sleep(mine - now)
+
+
 class RateLimiter:
     """Fetcher that begins at most `rate` requests in a second, evenly spread."""
 
@@ -79,10 +103,7 @@ class RateLimiter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetcher = fetcher
-        self._interval = 1.0 / rate
-        self._sleep = sleep
-        self._clock = clock
-        self._next = 0.0
+        self._turn = Turns(rate, sleep, clock=clock).wait
 
     async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Response:
         """Wait for its turn, then return a body."""
@@ -102,13 +123,6 @@ class RateLimiter:
     async def close(self) -> None:
         """Close the fetcher."""
         await self._fetcher.close()
-
-    async def _turn(self) -> None:
-        now = self._clock()
-        mine = max(now, self._next)
-        self._next = mine + self._interval
-        if mine > now:
-            await self._sleep(mine - now)
 
 
 class _Turn:

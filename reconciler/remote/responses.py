@@ -44,6 +44,11 @@ def check_status(status: int, url: str, retry_after: str | None, *, ranged: bool
     raise _error_of(status, url, retry_after)
 
 
+def is_refusal(status: int) -> bool:
+    """Return True for 4xx that will be the same next time."""
+    return 400 <= status < 500 and status not in _LATER
+
+
 def is_conditional(headers: Mapping[str, str] | None) -> bool:
     """Return True for headers of a request whose response may be 304 (RFC 9110 13.1)."""
     return headers is not None and not _CONDITIONS.isdisjoint(name.lower() for name in headers)

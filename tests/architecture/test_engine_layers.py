@@ -15,6 +15,7 @@ ROOMS = (
     "upstream",
     "plugin_lifecycle",
     "publishing",
+    "pushing",
     "planning",
     "integrity",
     "applying",
@@ -97,6 +98,10 @@ def test_plugin_lifecycle_knows_neither_publications_nor_plans() -> None:
 
 def test_publishing_knows_neither_plans_nor_how_they_are_applied() -> None:
     assert upward("publishing") == []
+
+
+def test_pushing_does_not_know_how_a_plan_is_made() -> None:
+    assert upward("pushing") == []
 
 
 def test_planning_does_not_know_how_a_plan_is_applied() -> None:

@@ -52,6 +52,8 @@ LATE = {
     ("reconciler_python.reading.media_types", "reconciler_python.reading.html_documents"),
     ("reconciler.remote.fetcher_factory", "reconciler.remote.http_fetcher"),
     ("reconciler.remote.mirrors", "reconciler.remote.egress"),
+    ("reconciler.remote.fetcher_factory", "reconciler.remote.http_sender"),
+    ("reconciler_python.pushing.index_exporter", "reconciler_python.pushing.upload_form"),
     ("reconciler_example", "reconciler_example.content"),
     ("reconciler_example", "reconciler_example.low_importer"),
     ("reconciler_example", "reconciler_example.tree_publisher"),

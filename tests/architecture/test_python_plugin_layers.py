@@ -23,7 +23,8 @@ KNOWS = {
     "dependencies": KEYS | {"selecting"},
     "uploads": READING | {"options"},
     "arriving": WORDS | {"constants"},
-    "publishing": READING | {"uploads"},
+    "pushing": WORDS | {"constants"},
+    "publishing": READING | {"uploads", "pushing"},
     "local_trees": READING | {"options"},
     "content": KEYS | {"selecting", "dependencies"},
     "constants": frozenset[str](),
@@ -92,6 +93,10 @@ def test_dependencies_asks_the_selection_and_knows_no_content_type() -> None:
 
 def test_arriving_writes_words_and_knows_no_options() -> None:
     assert strangers("arriving") == []
+
+
+def test_pushing_says_what_is_published_in_the_words_of_another_index() -> None:
+    assert strangers("pushing") == []
 
 
 def test_publishing_renders_what_reading_reads() -> None:

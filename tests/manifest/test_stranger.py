@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import ManifestFaults
-from reconciler.manifest import read, sent_secrets
+from reconciler.manifest import all_sent_secrets, read
 from reconciler.model import DesiredState
 from reconciler.plugin.registry import Registry
 from reconciler.reach import Limits
@@ -279,9 +279,34 @@ def test_a_well_known_index_has_a_host_too(checkout: Checkout) -> None:
 def test_a_certificate_with_its_key_is_a_secret(checkout: Checkout) -> None:
     checkout.write(remote(f"{URL}\ntls: {{clientCert: ours.pem}}"))
     assert "ours.pem` is not among" in checkout.refused(limits=Limits(secret_names=("X",)))
-    (declared,) = checkout.read().remotes.values()
-    importer = Registry().importer("python").cls
-    assert [own.host for own in sent_secrets(declared, importer)] == ["index.example.org"]
+    sent = all_sent_secrets(checkout.read(), Registry())
+    assert [own.host for own in sent] == ["index.example.org"]
+
+
+PUSHED = """\
+apiVersion: reconciler/v1
+kind: Repository
+metadata: {name: own}
+spec: {type: python, sources: [{upload: {}}]}
+---
+apiVersion: reconciler/v1
+kind: Publication
+metadata: {name: own}
+spec:
+  repository: own
+  path: own
+  exports:
+    - index: {url: "https://evil.example.net/legacy/", auth: {token: {env: PUSH_TOKEN}}}
+"""
+
+
+def test_secrets_of_an_index_that_is_sent_to_go_to_listed_hosts_alone(checkout: Checkout) -> None:
+    """Kind: each place of a manifest that sends a secret is bounded by the same setting."""
+    checkout.write(PUSHED)
+    text = checkout.refused(limits=Limits(secret_hosts=("index.example.org",)))
+    assert "`env PUSH_TOKEN` must not be sent to `evil.example.net`" in text
+    sent = all_sent_secrets(checkout.read(), Registry())
+    assert [(str(own.secret), own.host) for own in sent] == [("env PUSH_TOKEN", "evil.example.net")]
 
 
 def test_variables_in_requirement_files(

@@ -18,6 +18,7 @@ never know: SQL, manifests, the engine, other ecosystems; `reconciler.plugin` is
     content .......... the two content types
     simple_importer .. asks the index: which projects, which files
     publishing ....... units -> pages and files of a publication
+    pushing .......... units -> the pages, the form and the answers of another index
 
 Each imports those above it only (`tests/architecture/test_python_plugin_layers.py`). A new rule of
 selection is a key in `options.filter_options`, a check and a line of the table `FILTER_CHECKS` in

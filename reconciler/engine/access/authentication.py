@@ -8,12 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from reconciler.errors import UsageFault
-from reconciler.model import AccessRule, Digest, Grant, Publication, Secret
+from reconciler.model import TOKEN_USER, AccessRule, Digest, Grant, Publication, Secret
 from reconciler.secret_values import reveal
-
-# By custom of package indexes, this name goes with every token.
-TOKEN_USER = "__token__"  # noqa: S105
-
 
 _CLIENTS = {"upload": "an uploader", "manage": "a manager", "read": "a reader"}
 

@@ -14,7 +14,9 @@ from reconciler.engine.plugin_calls.plugin_errors import error_text
 from reconciler.engine.publishing.filter_evaluation import sources_filtered
 from reconciler.engine.publishing.release import release_publication
 from reconciler.engine.publishing.release_target import ReleasePolicy
-from reconciler.engine.run.lease import wait_for_lease
+from reconciler.engine.pushing.pushes import PushOutcome, push
+from reconciler.engine.pushing.shown_units import ShownUnits
+from reconciler.engine.run.lease import leased, wait_for_lease
 from reconciler.engine.session.session import WritingSession
 from reconciler.engine.transfer.stored_bytes import DamagedBytes
 from reconciler.model import ActualState, DesiredState, Kind, Publication, Ref
@@ -89,11 +91,42 @@ class PublicationReleases:
             message = await self._release_mended(publication, actual, policy)
         except Exception as error:  # a full disk, a locked database; the pointer stays
             self._report.add(change.ref, FAILED, error_text(error))
-        else:
-            messages = [message] if message else []
-            messages += [f"no longer exported to {path}" for path in removed_exports]
-            changed = messages or change.action is not Action.NO_OP
-            self._report.add(change.ref, DONE if changed else UNCHANGED, ", ".join(messages))
+            return
+        messages = [message] if message else []
+        messages += [f"no longer exported to {path}" for path in removed_exports]
+        pushed = await self._push(publication, change, actual)
+        messages += pushed.done
+        if pushed.failures:
+            self._report.add(change.ref, FAILED, "\n    ".join([*messages, *pushed.failures]))
+            return
+        changed = messages or change.action is not Action.NO_OP
+        self._report.add(change.ref, DONE if changed else UNCHANGED, ", ".join(messages))
+
+    async def _push(
+        self, publication: Publication, change: ResourceChange, actual: ActualState
+    ) -> PushOutcome:
+        """Send indexes what they lack of a declared publication, which is served by now.
+
+        Under a lease of its own: two runs would send the same files.
+        """
+        is_declared = publication.meta.name in self._desired.publications
+        if not publication.indexes or not is_declared or _are_whole(change):
+            return PushOutcome()
+        session = self._session
+        try:
+            shown = await session.in_thread(
+                ShownUnits.recorded,
+                session.writer,
+                actual.repositories[publication.repository].id,
+                actual.publications[publication.meta.name].id,
+            )
+            if shown is None:
+                return PushOutcome()
+            name = f"{publication.meta.ref}/indexes"
+            async with leased(session.writer, name, session.clock, patience=session.patience):
+                return await push(session, publication, shown, planned=change.pushes)
+        except Exception as error:  # a lease that is held, a locked database
+            return PushOutcome(failures=[error_text(error)])
 
     async def _release_mended(
         self, publication: Publication, actual: ActualState, policy: ReleasePolicy
@@ -122,3 +155,8 @@ class PublicationReleases:
             return False
         synced = self._report.result(source) in (DONE, UNCHANGED)
         return synced and sources_filtered(self._schedule.change(source))
+
+
+def _are_whole(change: ResourceChange) -> bool:
+    """Return True if the plan has found that every index has everything."""
+    return bool(change.pushes) and all(push.is_whole for push in change.pushes)

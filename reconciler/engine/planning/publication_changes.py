@@ -17,12 +17,15 @@ from reconciler.engine.publishing.exports import is_exported
 from reconciler.engine.publishing.filter_evaluation import (
     FilterEvaluator,
     FilterResult,
+    Units,
     sources_filtered,
 )
 from reconciler.engine.publishing.first_seen_units import FirstSeenUnits
 from reconciler.engine.publishing.release_target import publication_digest, recorded_first_seen
 from reconciler.engine.publishing.version_view import RepositoryVersion
 from reconciler.engine.publishing.withheld_changes import removed_units, withheld_changes
+from reconciler.engine.pushing.planned_pushes import planned_pushes
+from reconciler.engine.pushing.shown_units import ShownUnits
 from reconciler.engine.session.session import Session
 from reconciler.engine.sources.delisted_units import DelistedUnits, summarize
 from reconciler.engine.sources.version_reference import VersionReference
@@ -43,6 +46,7 @@ from reconciler.plan import (
     Action,
     ContentChanges,
     DelistedShown,
+    PlannedPush,
     ResourceChange,
     Withholding,
     apply_serving_guards,
@@ -69,6 +73,7 @@ class _PlannedRelease:
         derivation: The derived artifacts that the recorded version shows.
         first_seen: The first sights that the publication shows as dates now.
         more_to_show: Files have come since from which artifacts can be derived.
+        shown: The units that the publication will show, where it is sent to an index.
     """
 
     number: int
@@ -80,6 +85,7 @@ class _PlannedRelease:
     derivation: Derivation = field(default_factory=Derivation)
     first_seen: Digest | None = None
     more_to_show: bool = False
+    shown: ShownUnits | None = None
 
 
 class PublicationPlanner:
@@ -149,7 +155,13 @@ class PublicationPlanner:
             still_shown=release.still_shown,
             delisted=release.delisted,
         )
-        return self._guarded(change, publication)
+        change = self._guarded(change, publication)
+        if release.shown is None or change.refusal or not self._is_declared(publication):
+            return change
+        return _with_pushes(change, await planned_pushes(self._session, publication, release.shown))
+
+    def _is_declared(self, publication: Publication) -> bool:
+        return publication.meta.name in self._desired.publications
 
     async def plan_undeclared(
         self, changes: Mapping[Ref, ResourceChange], *, gone: Collection[Ref]
@@ -275,6 +287,11 @@ class PublicationPlanner:
                 reader, FirstSeenUnits(self._session, publication), current
             ),
             more_to_show=reader.has_extractable_units(*shown),
+            shown=ShownUnits(
+                reader, version, _withheld(evaluator, filtered, current), content=content
+            )
+            if publication.indexes
+            else None,
         )
 
     def _still_shown(
@@ -369,8 +386,19 @@ class PublicationPlanner:
 
 def _withheld(
     evaluator: FilterEvaluator, filtered: FilterResult, current: ActualPublication
-) -> Collection[Digest]:
+) -> Units:
     return evaluator.recorded(current) if filtered.units is None else filtered.units
+
+
+def _with_pushes(change: ResourceChange, pushes: tuple[PlannedPush, ...]) -> ResourceChange:
+    """Return the change with what indexes lack, which is a reason to change something."""
+    change = replace(change, pushes=pushes)
+    lacking = [push.index for push in pushes if push.files]
+    if change.action is not Action.NO_OP or not lacking:
+        return change
+    return replace(
+        change, action=Action.UPDATE, reason=f"{' and '.join(lacking)} lacks files that it shows"
+    )
 
 
 def shown_publications(recorded: DesiredState | None, actual: ActualState) -> Iterator[Publication]:

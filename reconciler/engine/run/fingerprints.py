@@ -108,19 +108,21 @@ def _fingerprints_of(
             continue
 
 
-def _remote_secrets(remote: Remote) -> Iterator[tuple[str, Secret]]:
+def _remote_secrets(remote: Remote, where: str = "spec") -> Iterator[tuple[str, Secret]]:
     if remote.auth is not None:
-        yield "spec.auth.password", remote.auth.password
+        yield f"{where}.auth.password", remote.auth.password
         if isinstance(remote.auth.username, Secret):
-            yield "spec.auth.username", remote.auth.username
+            yield f"{where}.auth.username", remote.auth.username
     if remote.tls.client_key is not None:
-        yield "spec.tls.clientKey", remote.tls.client_key
+        yield f"{where}.tls.clientKey", remote.tls.client_key
     for name, value in remote.headers.items():
         if isinstance(value, Secret):
-            yield f"spec.headers.{name}", value
+            yield f"{where}.headers.{name}", value
 
 
 def _publication_secrets(publication: Publication) -> Iterator[tuple[str, Secret]]:
+    for export in publication.indexes:
+        yield from _remote_secrets(export.connection, f"spec.{export.where}.index")
     for key, rules in publication.access_rules.items():
         for number, rule in enumerate(rules):
             if rule.token is not None:

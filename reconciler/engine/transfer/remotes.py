@@ -11,6 +11,7 @@ from reconciler.plugin.registry import Registry
 from reconciler.remote import (
     PAGE_MEMORY,
     AcceptedTypes,
+    Credentials,
     Fetcher,
     FileCache,
     FileReader,
@@ -98,18 +99,35 @@ class Remotes:
         """Return the reader of the remote's pages, through the page cache."""
         name = remote.meta.name
         if name not in self._readers:
-            self._readers[name] = self._page_reader(remote)
+            self._readers[name] = self._page_reader(
+                name, self.fetcher(remote), self._cache_key(remote)
+            )
         return self._readers[name]
 
-    def _page_reader(self, remote: Remote) -> PageReader:
-        cache = self._caches.pages.for_remote(self._cache_key(remote))
+    def pages_at(
+        self, connection: Remote, url: str, credentials: Credentials | None = None
+    ) -> PageReader:
+        """Return the reader of pages below a URL that no remote has, through the page cache.
+
+        credentials: in the place of those that the connection refers to.
+        """
+        name = f"{connection.meta.name} {url}"
+        if name not in self._fetchers:
+            self._fetchers[name] = open_fetcher(connection, url, credentials)
+        if name not in self._readers:
+            key = Digest.of_value([connection.meta.name, url, *answering_hosts(connection)]).hex
+            self._readers[name] = self._page_reader(name, self._fetchers[name], key)
+        return self._readers[name]
+
+    def _page_reader(self, name: str, fetcher: Fetcher, key: str) -> PageReader:
+        cache = self._caches.pages.for_remote(key)
         return PageReader(
-            self.fetcher(remote),
+            fetcher,
             cache,
             offline=self.offline,
             budget=self._budget,
             again=self._again,
-            types=self._types.setdefault(remote.meta.name, AcceptedTypes(cache)),
+            types=self._types.setdefault(name, AcceptedTypes(cache)),
         )
 
     def files(self, remote: Remote) -> FileReader:

@@ -24,9 +24,9 @@ from urllib.parse import quote
 import msgspec
 from packaging.version import InvalidVersion, Version
 
-from reconciler.plugin import StoredArtifact, StoredUnit
+from reconciler.plugin import StoredUnit
 from reconciler_python.reading.documents import FILE_KEYS, PAGE_KEYS, unknown_keys
-from reconciler_python.reading.units import DISTRIBUTION
+from reconciler_python.reading.units import DISTRIBUTION, artifact_of
 from reconciler_python.reading.upload_times import upload_time
 
 API_VERSION: Final = "1.4"
@@ -125,14 +125,6 @@ def version_key(text: str) -> VersionKey:
         return (0, Version(text))
     except InvalidVersion:
         return (1, text)
-
-
-def artifact_of(unit: StoredUnit, path: str) -> StoredArtifact | None:
-    """Return the artifact of that path, if the unit has one."""
-    for artifact in unit.artifacts:
-        if artifact.path == path:
-            return artifact
-    return None
 
 
 def is_undated(unit: StoredUnit) -> bool:

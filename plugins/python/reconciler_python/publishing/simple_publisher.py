@@ -41,15 +41,15 @@ from reconciler.plugin import (
 from reconciler_python.publishing.client_instructions import client_instructions
 from reconciler_python.publishing.json_api import VIEWS, answered
 from reconciler_python.publishing.rendering import (
-    artifact_of,
     file_path,
     is_undated,
     list_pages,
     project_pages,
 )
+from reconciler_python.pushing.index_exporter import PythonExporter
 from reconciler_python.reading.documents import HTML_TYPE, JSON_TYPE
 from reconciler_python.reading.filenames import project_name
-from reconciler_python.reading.units import DISTRIBUTION, PROJECT, is_variants_index
+from reconciler_python.reading.units import DISTRIBUTION, PROJECT, artifact_of, is_variants_index
 from reconciler_python.uploads.legacy_api import ENDPOINTS, error_answer, is_legacy, received
 
 # PEP 691: `latest` may be asked for, and is answered with what it really is.
@@ -81,6 +81,7 @@ class PythonPublisher(Publisher[PublicationOptions]):
     revision = 2
     endpoints = (GENERIC_UPLOAD, *ENDPOINTS)
     views = VIEWS
+    exporter = PythonExporter
 
     @classmethod
     def metadata(cls) -> Metadata:

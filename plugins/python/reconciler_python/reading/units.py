@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from reconciler.plugin import Artifact, StoredUnit, Unit, sanitize
+from reconciler.plugin import Artifact, StoredArtifact, StoredUnit, Unit, sanitize
 from reconciler_python.reading.digests import Digests, read_digests, sha256_of
 from reconciler_python.reading.documents import ExtendedFile, ListedFile, ProjectDocument
 from reconciler_python.reading.filenames import (
@@ -70,6 +70,14 @@ def project_units(
         else:
             units[key] = min(repeated[key], key=_preference)
     return [*_status(project, document), *units.values()]
+
+
+def artifact_of(unit: StoredUnit, path: str) -> StoredArtifact | None:
+    """Return the artifact of that path, if the unit has one."""
+    for artifact in unit.artifacts:
+        if artifact.path == path:
+            return artifact
+    return None
 
 
 def is_variants_index(unit: Unit | StoredUnit) -> bool:
