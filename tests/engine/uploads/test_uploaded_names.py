@@ -50,7 +50,7 @@ def test_an_upload_under_a_name_that_a_copy_has_is_refused_with_both(site: Rehea
 
 
 def test_an_uploaded_name_stays_the_uploads_in_a_copy_of_the_repository(site: Rehearsal) -> None:
-    """What is promoted from where it was uploaded is not mixed with a mirror further down."""
+    """Content promoted from where it was uploaded is not mixed with a mirror further down."""
     team = repository("team", MINE)
     prod = repository("prod", "repository: {name: team}", "remote: {name: up}")
     site.declare(site.remote(), team, prod, publication())
