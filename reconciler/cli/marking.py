@@ -13,7 +13,6 @@ from reconciler.cli.audit import Audited
 from reconciler.cli.names import take_repository
 from reconciler.cli.output import Layout
 from reconciler.errors import UsageFault
-from reconciler.model import STATUS, YANK, Grant
 
 if TYPE_CHECKING:
     from reconciler.engine.service import Service
@@ -30,6 +29,7 @@ MarkOf = tuple[str, "MarkRequest"]
 def yanking(words: list[str], verb: str, *, reason: str = "", undo: bool = False) -> MarkOf:
     """Return what `yank` or `unyank` asks for."""
     from reconciler.engine.uploads.marking import MarkRequest
+    from reconciler.model import YANK
 
     repository, whats = take_repository(words, more=1, usage=f"{verb} NAME WHAT...")
     return repository, MarkRequest(YANK, whats, reason=reason, undo=undo)
@@ -38,6 +38,7 @@ def yanking(words: list[str], verb: str, *, reason: str = "", undo: bool = False
 def giving_status(words: list[str], reason: str) -> MarkOf:
     """Return what `mark` asks for."""
     from reconciler.engine.uploads.marking import MarkRequest
+    from reconciler.model import STATUS
 
     usage = "mark NAME PROJECT STATUS"
     repository, rest = take_repository(words, more=2, usage=usage)
@@ -49,6 +50,7 @@ def giving_status(words: list[str], reason: str) -> MarkOf:
 def taking_status_back(words: list[str]) -> MarkOf:
     """Return what `unmark` asks for."""
     from reconciler.engine.uploads.marking import MarkRequest
+    from reconciler.model import STATUS
 
     repository, projects = take_repository(words, more=1, usage="unmark NAME PROJECT...")
     return repository, MarkRequest(STATUS, projects, undo=True)
@@ -75,6 +77,8 @@ def run(mark: MarkOf, home: Path | None, lock_timeout: str, *, layout: Layout) -
 async def _mark(
     service: Service, repository: str, request: MarkRequest, *, audited: Audited
 ) -> UploadResult:
+    from reconciler.model import Grant
+
     mark = partial(service.mark, repository, request, Grant(settings.principal()))
     try:
         return await audited.run(repository, mark, keys=tuple(request.whats))

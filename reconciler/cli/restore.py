@@ -12,7 +12,6 @@ from reconciler.cli.audit import Audited
 from reconciler.cli.names import completer, take_repository
 from reconciler.cli.output import Layout, LayoutOption
 from reconciler.errors import UsageFault
-from reconciler.model import pluralize
 
 if TYPE_CHECKING:
     from reconciler.engine.service import Service
@@ -43,6 +42,7 @@ def command(
     Mirrored content stays as it is: sources and today's rules decide about it.
     """
     from reconciler.cli.termination import run_to_end
+    from reconciler.model import pluralize
 
     repository, rest = take_repository(words, more=0, usage="restore NAME --to N")
     if rest:
