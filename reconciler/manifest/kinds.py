@@ -204,6 +204,10 @@ class YankSpec(Options):
 
 
 class QuotaSpec(Options):
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["size"]}, {"required": ["files"]}]}
+    )
+
     size: Size | None = Field(
         default=None, description="Bytes of all uploaded files that the latest version holds."
     )

@@ -46,6 +46,7 @@ SAME_OUTCOME = {
     ("repository:", "version"): "the digest of the version that is meant is the validator",
 }
 NAMES = {"type", "name", "index", "sources", "filters", "sync", "guard"}  # not values
+NAMES.add("quota")  # it stops an upload alone, and only repositories that take some have one
 
 # One value for each key that is another than the base's.
 VALUES: dict[str, Value] = {
