@@ -81,6 +81,12 @@ def _points(distribution: Distribution) -> str:
     return distribution.read_text("entry_points.txt") or ""
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name no test by packed bytes: they say the second at which they were made."""
+    is_binary = isinstance(val, bytes) and not all(32 <= byte < 127 for byte in val)
+    return argname if is_binary else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
     """Mark every property test `soak`; under that profile, multiply the examples it asks for.
 
