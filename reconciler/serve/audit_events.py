@@ -23,6 +23,7 @@ from reconciler.threads import in_thread
 
 NO_CREDENTIALS, WRONG_CREDENTIALS = "no-credentials", "wrong-credentials"
 OUTSIDE_SCOPE = OutOfScope.code
+CROSS_SITE = "cross-site"
 # of responses that come of no error with a code of its own
 REASONS: Mapping[int, str] = {
     400: "invalid-form",

@@ -9,6 +9,7 @@ received and recorded, but not shown yet                 202
 answered by the publisher                                its own
 a path below no publication                              404
 a method that is not taken there                         405
+sent by a browser for a page of another site             403
 not authenticated                                        401, with a challenge
 `authenticate` raises Refused                            403
 Denied (a filter), OutOfScope (the client's projects)    403
@@ -51,6 +52,7 @@ from reconciler.errors import (
 )
 from reconciler.model import MANAGE_PATH, Grant, pluralize
 from reconciler.serve.audit_events import (
+    CROSS_SITE,
     NO_CREDENTIALS,
     WRONG_CREDENTIALS,
     AuditTrail,
@@ -184,6 +186,9 @@ class Uploads:
         methods = await in_thread(self._receiver.endpoints, served.name, path)
         if request.method not in methods:
             raise HTTPException(405, headers={"Allow": ", ".join([*READING, *methods])})
+        if _is_cross_site(request):
+            trace.deny(CROSS_SITE)
+            return text_response(request, 403, "pages of other sites change nothing here")
         grant = await self._authenticate(request, served, path, trace=trace)
         if isinstance(grant, Response):
             return grant
@@ -288,6 +293,16 @@ class Uploads:
         return text_response(
             request, 401, text, headers={"www-authenticate": challenge(served.name)}
         )
+
+
+def _is_cross_site(request: Request) -> bool:
+    """Return True for what a browser sends for a page that may be another site's.
+
+    It adds credentials that it remembers. Other clients send no `Origin`, and no page can set what
+    these two headers say.
+    """
+    headers = request.headers
+    return "origin" in headers and headers.get("sec-fetch-site") != "same-origin"
 
 
 def _headers(request: Request) -> dict[str, str]:

@@ -88,6 +88,29 @@ def test_an_upload_that_is_not_taken_leaves_one_line_with_the_reason(
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        [("Origin", "https://evil.example.org")],
+        [("Origin", "null")],
+        [("Origin", "https://index.example.org"), ("Sec-Fetch-Site", "same-site")],
+    ],
+)
+def test_a_page_of_another_site_changes_nothing_by_the_credentials_of_a_browser(
+    said: list[tuple[str, str]], *, site: UploadSite, tmp_path: Path
+) -> None:
+    """Kind: requests that a browser sends with credentials that it remembers (CSRF)."""
+    answer = site.post(form(file_part("a.whl", b"x")), headers=[FORM, ADA, *said])
+    assert answer.status == 403
+    [line] = written(tmp_path)
+    assert (line["outcome"], line["reason"]) == ("denied", "cross-site")
+
+
+def test_a_page_of_the_same_site_may_change_things(site: UploadSite) -> None:
+    said = [("Origin", "https://index.example.org"), ("Sec-Fetch-Site", "same-origin")]
+    assert site.post(form(file_part("a.whl", b"x")), headers=[FORM, ADA, *said]).status == 201
+
+
+@pytest.mark.parametrize(
     ("headers", "stranger", "reason"),
     [
         ([FORM], None, "no-credentials"),
