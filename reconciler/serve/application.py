@@ -59,7 +59,9 @@ class Application:
             reading=reading,
             audit=audit,
         )
-        people = None if reading.browser is None else People(catalogue, reading, addresses)
+        people = (
+            None if reading.browser is None else People(catalogue, reading, addresses, audit=audit)
+        )
         self._router = router(catalogue, uploads, people)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

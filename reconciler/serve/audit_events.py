@@ -14,7 +14,6 @@ from reconciler.audit import (
     AuditEvent,
     AuditLog,
 )
-from reconciler.database.records import ServedPublication
 from reconciler.errors import OutOfScope, ReconcilerError
 from reconciler.model import MANAGE_PATH, Grant
 from reconciler.serve.client_addresses import TrustedProxies
@@ -54,15 +53,18 @@ class AuditTrail:
         await in_thread(self._log.write, event)
 
     async def deny_read(
-        self, scope: Mapping[str, Any], served: ServedPublication, status: int, **fields: Any
+        self, scope: Mapping[str, Any], publication: str, status: int, **fields: Any
     ) -> None:
-        """Write that a client may not see what it asked for. `fields`: reason and principal."""
+        """Write that a client may not see what it asked for. `fields`: reason and principal.
+
+        publication: its name; empty for no one in particular.
+        """
         await self.write(
             scope,
             event="read",
             outcome=DENIED,
             status=status,
-            publication=served.name,
+            publication=publication,
             **fields,
         )
 

@@ -25,6 +25,7 @@ from starlette.responses import RedirectResponse, Response
 from reconciler.database.records import ServedPublication
 from reconciler.errors import ReconcilerError
 from reconciler.model import Grant
+from reconciler.serve.audit_events import NO_CREDENTIALS, WRONG_CREDENTIALS, AuditTrail
 from reconciler.serve.catalogue import Catalogue
 from reconciler.serve.pages import PeoplePages
 from reconciler.serve.pages.people_pages import Seen
@@ -51,8 +52,16 @@ Build = Callable[[], bytes | None]
 class People:
     """Endpoint of the pages; `GET` and `HEAD`."""
 
-    def __init__(self, catalogue: Catalogue, reading: Reading, addresses: PublicAddresses) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        reading: Reading,
+        addresses: PublicAddresses,
+        *,
+        audit: AuditTrail | None = None,
+    ) -> None:
         assert reading.browser is not None
+        self._audit = audit
         self._catalogue = catalogue
         self._addresses = addresses
         self._private = PrivateContent(reading.readers, lambda: catalogue.generation)
@@ -76,6 +85,8 @@ class People:
         served = self._catalogue.served()
         seen = [each for record in served if (each := await self._seen(request, record))]
         private = any(each.private for each in seen)
+        if not private and "authorization" in request.headers:
+            await self._deny(request, 200)
         return await self._built(
             request, root, partial(self._pages.front, root, seen), private=private
         )
@@ -86,6 +97,8 @@ class People:
         record = next((each for each in self._catalogue.served() if each.name == name), None)
         seen = None if record is None else await self._seen(request, record)
         if seen is None or not path.startswith(PUBLICATIONS):
+            if record is not None:
+                await self._deny(request, 404, record.name)
             return await self._built(request, root, lambda: None, private=True)
         if not slash:
             return RedirectResponse(f"{name}/", 307)
@@ -124,14 +137,23 @@ class People:
 
     async def _sign_in(self, request: Request) -> Response:
         """Lead on who may see a private publication; ask all others for credentials."""
-        for record in self._catalogue.served():
-            if record.private and await self._seen(request, record):
-                to = request.query_params.get("to", "")
-                known = any(each.name == to for each in self._catalogue.served())
-                page = f"publications/{to}/" if known else "./"
-                return RedirectResponse(page, 303, headers={"cache-control": "no-store"})
+        served = self._catalogue.served()
+        seen = [each for record in served if (each := await self._seen(request, record))]
+        if any(each.private for each in seen):
+            to = request.query_params.get("to", "")
+            page = f"publications/{to}/" if any(each.name == to for each in seen) else "./"
+            return RedirectResponse(page, 303, headers={"cache-control": "no-store"})
+        if "authorization" in request.headers:
+            await self._deny(request, 401)
         headers = {"www-authenticate": challenge("packages"), "cache-control": "no-store"}
         return text_response(request, 401, "sign in with a token or a password", headers=headers)
+
+    async def _deny(self, request: Request, status: int, publication: str = "") -> None:
+        """Have the audit log know of credentials, or none, that opened nothing."""
+        if self._audit is not None and any(each.private for each in self._catalogue.served()):
+            known = "authorization" in request.headers
+            reason = WRONG_CREDENTIALS if known else NO_CREDENTIALS
+            await self._audit.deny_read(request.scope, publication, status, reason=reason)
 
     async def _built(self, request: Request, root: str, build: Build, *, private: bool) -> Response:
         try:

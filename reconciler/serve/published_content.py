@@ -98,7 +98,7 @@ class PublishedContent:
             if location.resource is not None and grant is not None and self._audit is not None:
                 await self._audit.deny_read(
                     request.scope,
-                    location.mount.served,
+                    location.mount.served.name,
                     404,
                     reason=OUTSIDE_SCOPE,
                     principal=grant.principal,
@@ -152,7 +152,7 @@ class PublishedContent:
         if grant is None:
             if self._audit is not None:
                 reason = WRONG_CREDENTIALS if request.authorization else NO_CREDENTIALS
-                await self._audit.deny_read(request.scope, served, 401, reason=reason)
+                await self._audit.deny_read(request.scope, served.name, 401, reason=reason)
             headers = [(b"www-authenticate", challenge(served.name).encode())]
             text = f"`{served.name}` is for its readers only"
             await send_text(request, send, 401, text=text, headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +15,10 @@ from urllib.parse import urljoin
 import pytest
 from msgspec.structs import replace
 
+from reconciler.audit import AuditLog
 from reconciler.errors import StateFault
 from reconciler.model import Grant
-from reconciler.serve import Application, Catalogue, Reading
+from reconciler.serve import Application, AuditTrail, Catalogue, Reading, TrustedProxies
 from reconciler.serve.pages.rendering import size
 from tests.serve.team import team
 from tests.support.asgi import AsgiResponse, Client
@@ -110,6 +112,8 @@ class FakeBrowser:
 
 class FakeReaders:
     def read_grant(self, publication: str, authorization: str | None) -> Grant | None:
+        if authorization == "one":
+            return Grant("one") if publication == "publication-1" else None
         return {"all": Grant("all"), "some": Grant("some", ("al*",))}.get(authorization or "")
 
 
@@ -135,11 +139,16 @@ def published(tmp_path: Path) -> Published:
 
 
 def get(
-    published: Published, browser: FakeBrowser, *paths: str, **headers: str
+    published: Published,
+    browser: FakeBrowser,
+    *paths: str,
+    audit: AuditTrail | None = None,
+    **headers: str,
 ) -> list[AsgiResponse]:
     async def ask() -> list[AsgiResponse]:
         catalogue = Catalogue(published, published, check_every=0)
-        client = Client(Application(catalogue, reading=Reading(FakeReaders(), browser=browser)))
+        reading = Reading(FakeReaders(), browser=browser)
+        client = Client(Application(catalogue, reading=reading, audit=audit))
         sent = [("Host", "index.example.org"), *headers.items()]
         answers = []
         for target in paths:
@@ -247,6 +256,36 @@ def test_readers_sign_in_and_see_what_they_may(published: Published) -> None:
     assert elsewhere.headers["location"] == "./"
 
 
+def test_who_signs_in_hears_of_no_other_publication(published: Published) -> None:
+    """Kind: a redirect that tells whether something exists."""
+    published.mounted["team"] = replace(published.mounted["team"], private=True)
+    other = published.mount("other")
+    published.mounted["other"] = replace(other, name="other", private=True)
+    paths = (f"/-/sign-in?to={name}" for name in ("publication-1", "other", "unknown"))
+    answers = get(published, FakeBrowser(), *paths, Authorization="one")
+    assert [answer.headers["location"] for answer in answers] == [
+        "publications/publication-1/",
+        "./",
+        "./",
+    ]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/-/sign-in", 401), ("/-/", 200), (HERE, 404)])
+def test_guesses_of_credentials_are_in_the_audit_log(
+    path: str, status: int, *, published: Published, tmp_path: Path
+) -> None:
+    """Kind: a place to try passwords of which no log knows."""
+    published.mounted["team"] = replace(published.mounted["team"], private=True)
+    log = tmp_path / "audit.jsonl"
+    trail = AuditTrail(AuditLog(log), TrustedProxies())
+    [answer] = get(published, FakeBrowser(), path, audit=trail, Authorization="guess")
+    [line] = map(json.loads, log.read_text().splitlines())
+    assert (answer.status, line["status"], line["path"]) == (status, status, path)
+    assert (line["event"], line["reason"]) == ("read", "wrong-credentials")
+    get(published, FakeBrowser(), path, audit=trail, Authorization="some")
+    assert len(log.read_text().splitlines()) == 1
+
+
 def test_readers_of_some_names_see_those_alone(published: Published) -> None:
     """Kind: a page that tells of more than the index does."""
     published.mounted["team"] = replace(published.mounted["team"], private=True)
@@ -280,7 +319,8 @@ def test_what_is_away_is_told_without_details(published: Published) -> None:
 
 def test_a_page_is_asked_for_again_with_its_tag(published: Published) -> None:
     [first] = get(published, FakeBrowser(), HERE)
-    [again] = get(published, FakeBrowser(), HERE, **{"If-None-Match": first.headers["etag"]})
+    tag = {"If-None-Match": first.headers["etag"]}
+    [again] = get(published, FakeBrowser(), HERE, audit=None, **tag)
     assert (again.status, again.body) == (304, b"")
 
 
