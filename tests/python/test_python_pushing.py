@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any, BinaryIO
 
 import msgspec
@@ -161,6 +162,8 @@ def test_what_is_sent_and_why_the_rest_is_not(
         (403, "Forbidden", b'{"detail": "wrong token"}', False, "wrong token"),
         (400, "Bad Request", b"<title>x</title><h1>Invalid</h1> &lt;name&gt;", False, "Invalid"),
         (400, "Bad Request", b"{broken", False, "{broken"),
+        (400, "No", b"<html><head><title>x</title><body><p>Why</p>", False, "x Why"),
+        (400, "No", b"<style>p{}</style><script>s</script>Why <script>", False, "Why"),
     ],
 )
 def test_answers_of_indexes(
@@ -169,6 +172,14 @@ def test_answers_of_indexes(
     answer = meaning(status, reason, body)
     assert answer.exists == exists
     assert message in answer.message
+
+
+@pytest.mark.parametrize("piece", [b"<script ", b"<head", b"<", b"</style><style "])
+def test_an_answer_of_tags_that_never_end_is_read_in_one_go(piece: bytes) -> None:
+    """An index answers every file: what takes seconds for each would hold up the whole apply."""
+    begin = monotonic()
+    meaning(400, "Bad Request", (piece * 65_536)[:65_536])
+    assert monotonic() - begin < 2, "8 s where each tag is searched to the end of the page"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,12 @@ from reconciler.plugin import UploadAnswer
 _TAKEN: Final = re.compile(
     r"already exist|already been taken|updating asset|overwrite artifact", re.IGNORECASE
 )
-_MARKUP: Final = re.compile(r"<(script|style|head)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_TAG: Final = re.compile(r"<[^<>]*>")
+_HIDDEN: Final = tuple(  # elements that a browser does not show, and what ends each
+    (re.compile(rf"<{name}\b.*?</{name}>", flags), re.compile(f"</{name}>", flags))
+    for name in ("script", "style", "head")
+    for flags in (re.IGNORECASE | re.DOTALL,)
+)
 _STRANGE: Final = 405
 _LARGE: Final = 413
 _REFUSED_LOGIN: Final = frozenset({401, 403})
@@ -50,7 +55,18 @@ def _said(body: bytes) -> str:
     text = body.decode("utf-8", "replace").strip()
     if text.startswith("{"):
         return _of_json(text)
-    return " ".join(unescape(_MARKUP.sub(" ", text)).split())
+    return " ".join(unescape(_TAG.sub(" ", _shown(text))).split())
+
+
+def _shown(text: str) -> str:
+    """Return a page without its hidden elements.
+
+    What never ends is not looked at: each one's end would be searched to the end of the page.
+    """
+    for element, closing in _HIDDEN:
+        end = max((match.end() for match in closing.finditer(text)), default=0)
+        text = element.sub(" ", text[:end]) + text[end:]
+    return text
 
 
 def _of_json(text: str) -> str:
