@@ -89,7 +89,7 @@ class IdentityTokens:
                 continue
             claims = self.verified(token, oidc)
             if claims is not None and fulfils(claims, oidc):
-                ends = datetime.fromtimestamp(int(claims["exp"]) + LEEWAY, UTC)
+                ends = _end_of(claims)
                 expires = ends if rule.expires is None else min(ends, rule.expires)
                 return Grant(principal_of(claims), rule.projects, expires)
         return None
@@ -136,19 +136,19 @@ class IdentityTokens:
             return key
 
     def _read(self, issuer: str, known: _Issuer) -> None:
+        """Read keys; not again at once where that failed: any client can name an issuer.
+
+        Raises Unreachable where there are none that serve meanwhile.
+        """
         now = self._clock()
-        usable = known.read_at is not None and now - known.read_at <= STALE
-        if usable and known.tried_at is not None and now - known.tried_at <= AGAIN:
-            return
-        known.tried_at = now
-        try:
-            known.keys, known.read_at = self._read_keys(issuer), now
-        except ReconcilerError as error:
-            logger.warning("the keys of issuer `%s` cannot be read: %s", issuer, error)
-            if not usable:
-                raise Unreachable(
-                    f"the issuer `{issuer}` does not say its keys now", retry_after=AGAIN
-                ) from None
+        if known.tried_at is None or now - known.tried_at > AGAIN:
+            try:
+                known.keys, known.read_at = self._read_keys(issuer), now
+            except ReconcilerError as error:
+                logger.warning("the keys of issuer `%s` cannot be read: %s", issuer, error)
+            known.tried_at = self._clock()
+        if known.read_at is None or now - known.read_at > STALE:
+            raise Unreachable(f"the issuer `{issuer}` does not say its keys now", retry_after=AGAIN)
 
 
 def fulfils(claims: Mapping[str, Any], oidc: Oidc) -> bool:
@@ -157,6 +157,14 @@ def fulfils(claims: Mapping[str, Any], oidc: Oidc) -> bool:
         any(fnmatchcase(text, glob) for text in _texts(claims.get(name)) for glob in globs)
         for name, globs in oidc.claims
     )
+
+
+def _end_of(claims: Mapping[str, Any]) -> datetime:
+    """Return when a token ends; the last moment that can be told for one beyond that."""
+    try:
+        return datetime.fromtimestamp(int(claims["exp"]) + LEEWAY, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def principal_of(claims: Mapping[str, Any]) -> str:

@@ -210,6 +210,34 @@ def test_keys_are_kept_and_read_again_for_a_new_key_but_not_for_every_stranger(
         admits(issuer.token("next"))
 
 
+def test_an_issuer_that_is_away_is_not_asked_for_every_request(issuer: Issuer) -> None:
+    """Any client can name an issuer, and each reading holds a thread until its time-out."""
+    asked: list[str] = []
+
+    def away(url: str) -> Any:
+        asked.append(url)
+        raise Unreachable("no answer")
+
+    clock = Clock()
+    tokens = IdentityTokens(away, clock)
+    header = f"Bearer {issuer.token()}"
+    for _ in range(5):
+        with pytest.raises(Unreachable, match="does not say its keys now"):
+            tokens.authenticate([rule(issuer)], header, now=now())
+    assert len(asked) == 1
+    clock.seconds += 31
+    with pytest.raises(Unreachable):
+        tokens.authenticate([rule(issuer)], header, now=now())
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("end", [1e300, 10**14, 253_402_300_799])
+def test_a_token_that_never_ends_is_one_all_the_same(end: float, issuer: Issuer) -> None:
+    grant = proven(issuer, issuer.token(exp=end))
+    assert grant is not None
+    assert not grant.has_expired(now())
+
+
 def test_an_issuer_speaks_for_itself_alone(issuer: Issuer) -> None:
     issuer.named = "https://other.example.org"
     with pytest.raises(Malformed, match="that of another issuer"):
