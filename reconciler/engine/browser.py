@@ -29,6 +29,7 @@ from reconciler.model import (
     ActualRepository,
     ActualState,
     DesiredState,
+    Grant,
     Kind,
     Ref,
     StoredUnit,
@@ -41,7 +42,6 @@ from reconciler.redaction import sanitize
 Document = dict[str, Any]
 UnitKey = tuple[str, str, str]  # group, type, key
 KEPT_NAMES = 4  # publications whose names of groups are in memory
-MOST_WITHHELD = 10_000  # units that are looked through for those of a group
 MOST_CHANGES = 1_000  # entries of a difference
 EXPLAINED_AT_ONCE = 2
 LONGEST = 200  # characters of a word from a plugin
@@ -127,15 +127,20 @@ class Browser:
 
     # Groups
 
-    def groups(self, name: str, query: str, *, start: int, limit: int) -> Document | None:
+    def groups(
+        self, name: str, query: str, *, start: int, limit: int, grant: Grant
+    ) -> Document | None:
         """Return groups of a publication whose names contain `query`, by name.
 
-        `groups`: those from `start` on; `matching`: how many there are.
+        `groups`: those from `start` on; `matching`: how many there are. Of groups that the grant
+        does not cover, nothing is told or read.
         """
         shown = self._shown(name)
         if shown is None:
             return None
         names = self._group_names(shown)
+        if grant.projects:
+            names = [each for each in names if grant.covers(each)]
         wanted = query.casefold()
         matching = [each for each in names if wanted in each.casefold()] if wanted else names
         return {
@@ -153,7 +158,7 @@ class Browser:
             for number in {extent.changed for extent in extents.values()}
         }
         hidden: dict[str, int] = {}
-        for unit in self._withheld(shown).values():
+        for unit in self._withheld(shown, names).values():
             hidden[unit.group] = hidden.get(unit.group, 0) + 1
         overviews = []
         for name in names:
@@ -179,7 +184,7 @@ class Browser:
         units = self._reader.units(shown.repository.id, record.version, [group]).get(group)
         if not units:
             return None
-        withheld = self._withheld(shown)
+        withheld = self._withheld(shown, [group])
         paths: dict[str, str] = {}
         for entry in self._reader.group_entries(shown.actual.id, record.number, group):
             if not entry.page:
@@ -344,11 +349,18 @@ class Browser:
                 self._names[key] = names
         return names
 
-    def _withheld(self, shown: Shown) -> Mapping[UnitKey, WithheldUnit]:
-        if not shown.record.verdict.units:
+    def _withheld(self, shown: Shown, names: Sequence[str]) -> Mapping[UnitKey, WithheldUnit]:
+        record = shown.record
+        if not record.verdict.units:
             return {}
-        units = self._reader.withheld(shown.actual.id, shown.record.number, limit=MOST_WITHHELD)
-        return {(unit.group, unit.type, unit.key): unit for unit in units.values()}
+        units = self._reader.withheld_of(
+            shown.repository.id,
+            record.version,
+            names,
+            publication_id=shown.actual.id,
+            number=record.number,
+        )
+        return {(unit.group, unit.type, unit.key): unit for unit in units}
 
     def _noun(self, repository: str) -> tuple[str, str]:
         """Return what people call a group: one, several."""

@@ -22,6 +22,7 @@ FOLDER = Path(str(schema.__file__)).parent
 DIALECT = registry.load("postgresql.psycopg")()
 MODULES = (
     "artifacts",
+    "browsing",
     "chunks",
     "commit_statements",
     "damage",
@@ -34,9 +35,11 @@ MODULES = (
     "index_entries",
     "leases",
     "lingering",
+    "manual_changes",
     "members",
     "path_clashes",
     "plugins",
+    "published_moments",
     "publications",
     "publishing",
     "resources",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from reconciler.engine.browser import Browser
 from reconciler.manifest import read_recorded
+from reconciler.model import Grant
 from reconciler.plugin.registry import Registry
 from tests.support.faulty import running
 from tests.support.mirror import resource
@@ -16,6 +17,7 @@ from tests.support.mirrored_index import NEWEST, WHEELS, YANKED, MirroredIndex
 from tests.support.wheels import build_wheel
 
 PINNED = resource("Publication", "pinned", "repository: team\npath: pinned\nversion: 1")
+ALL = Grant("all")
 LATER = build_wheel("dep", "3")
 
 
@@ -58,14 +60,32 @@ def test_a_publication_is_told_in_the_words_of_its_type(site: Site) -> None:
 
 
 def test_groups_say_how_much_they_are_and_when_they_changed(site: Site) -> None:
-    document = found(site.browser.groups("team", "", start=0, limit=2))
+    document = found(site.browser.groups("team", "", start=0, limit=2, grant=ALL))
     assert (document["total"], document["matching"]) == (3, 3)
     app, dep = document["groups"]
     assert (app["name"], app["units"], app["withheld"]) == ("app", 5, 0)
     assert app["size"] >= sum(len(wheel.content) for wheel in WHEELS.values())
     assert dep["changedAt"] > app["changedAt"]
-    [other] = found(site.browser.groups("team", "PROV", start=0, limit=2))["groups"]
+    [other] = found(site.browser.groups("team", "PROV", start=0, limit=2, grant=ALL))["groups"]
     assert other["name"] == "proven"
+
+
+def test_groups_of_others_are_neither_told_nor_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: a reader of one name who makes the server read all of a publication."""
+    read: list[str] = []
+    extents = site.reader.group_extents
+
+    def noted(id: int, number: int, names: Sequence[str]) -> Any:
+        read.extend(names)
+        return extents(id, number, names)
+
+    monkeypatch.setattr(site.reader, "group_extents", noted)
+    some = Grant("some", ("d*",))
+    document = found(site.browser.groups("team", "", start=0, limit=9, grant=some))
+    assert (document["total"], document["matching"]) == (1, 1)
+    assert [each["name"] for each in document["groups"]] == read == ["dep"]
 
 
 def test_a_group_says_of_each_file_where_it_is_and_what_to_know(site: Site) -> None:
@@ -137,5 +157,6 @@ def test_withheld_files_are_shown_with_their_reason_and_without_a_link(site: Sit
     [unit] = document["releases"][-1]["units"]
     assert "house" in unit["withheld"]
     assert unit["artifacts"][0]["at"] == ""
-    [app, *_] = found(site.browser.groups("later", "app", start=0, limit=9))["groups"]
+    assert site.browser.group("later", "dep") is not None
+    [app, *_] = found(site.browser.groups("later", "app", start=0, limit=9, grant=ALL))["groups"]
     assert (app["units"], app["withheld"]) == (4, 1)

@@ -60,13 +60,16 @@ class FakeBrowser:
     ) -> list[Said]:
         return [Said(self.text, f"{base_url} {self.text} {group} {private}")]
 
-    def groups(self, name: str, query: str, *, start: int, limit: int) -> Mapping[str, Any]:
-        matching = [each for each in self.names if query in each]
+    def groups(
+        self, name: str, query: str, *, start: int, limit: int, grant: Grant
+    ) -> Mapping[str, Any]:
+        names = [each for each in self.names if grant.covers(each)]
+        matching = [each for each in names if query in each]
         listed = [
             {"name": each, "units": 2, "withheld": 1, "size": 2048, "changedAt": MOMENT}
             for each in matching[start : start + limit]
         ]
-        return {"matching": len(matching), "total": len(self.names), "groups": listed}
+        return {"matching": len(matching), "total": len(names), "groups": listed}
 
     def group(self, name: str, group: str) -> Mapping[str, Any] | None:
         if group not in self.names:

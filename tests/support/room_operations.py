@@ -10,7 +10,6 @@ from datetime import timedelta
 from itertools import count
 
 from reconciler.database import (
-    ArtifactOrigin,
     Attachment,
     CommittedSource,
     DerivedArtifact,
@@ -43,6 +42,7 @@ from reconciler.model import (
     Ref,
     bucket_of,
 )
+from tests.support import content_operations
 from tests.support.databases import (
     NOW,
     SELECTION,
@@ -283,6 +283,7 @@ def damage(state: LargeState) -> None:
     writer.damage()
     writer.forget_damage(_ARTIFACTS)
     writer.artifact_stored(_ARTIFACTS[0], 10)
+    writer.artifacts_stored({_ARTIFACTS[0]: 10})
     writer.artifacts_removed([artifact_of(3, 0)])
     writer.forget_pages(state.publication_id, [page_of(3)])
 
@@ -333,24 +334,6 @@ def resources(state: LargeState) -> None:
     writer.update_metadata([actual.resources[Ref(Kind.REPOSITORY, "second")]])
     writer.repository_ids()
     writer.record_resources([], now=NOW, deleted=[Ref(Kind.REPOSITORY, "second")])
-
-
-def content(state: LargeState) -> None:
-    writer = state.writer
-    writer.stored(_ARTIFACTS)
-    writer.stored_sizes(_ARTIFACTS)
-    writer.known_sizes(_ARTIFACTS)
-    writer.artifact_origins(_ARTIFACTS[0])
-    writer.origins_of(_ARTIFACTS)
-    writer.signed(Digest.of(b"text"), "lines: key")
-    writer.recorded_urls("up", [digest.raw for digest in _ARTIFACTS])
-    writer.first_sights(_ARTIFACTS)
-    writer.record_first_sights({_ARTIFACTS[0]: NOW})
-    unit = a_unit(_FIRST, "stored.bin", artifact=True)
-    sha = Digest.parse(unit.artifacts[0].sha256)
-    origin = ArtifactOrigin(REMOTE, "http://a.example.org/")
-    writer.record_units(by_group(unit), {sha: 3}, {sha: origin})
-    writer.record_units(by_group(a_unit(_FIRST, "declared.bin", artifact=True)), {}, {})
 
 
 def groups(state: LargeState) -> None:
@@ -450,7 +433,8 @@ SMALL: dict[str, Operation] = {
     "swept_publication": swept_publication,
     "clashing_publication": clashing_publication,
     "lingering": lingering,
-    "content": content,
+    "browsing": content_operations.browsing,
+    "content": content_operations.content,
     "groups": groups,
     "members": members,
     "versions": versions,
@@ -494,6 +478,7 @@ def _delete(state: LargeState) -> None:
 
 WHOLE: dict[str, Operation] = {
     "withheld": lambda state: state.writer.withheld(state.publication_id, 1),
+    "page_moments": lambda state: state.writer.page_moments(_served(state), "simple/", "text/html"),
     "render_index": _render_index,
     "publish_all": publish_all,
     "all_entries": lambda state: _all(state.writer.all_entries(state.publication_id, 1)),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from reconciler.model import Grant
+
 Document = Mapping[str, Any]
 
 
@@ -34,8 +36,10 @@ class Browser(Protocol):
         """Return what people copy to set clients up."""
         ...
 
-    def groups(self, name: str, query: str, *, start: int, limit: int) -> Document | None:
-        """Return the groups whose names contain `query`, from `start` on."""
+    def groups(
+        self, name: str, query: str, *, start: int, limit: int, grant: Grant
+    ) -> Document | None:
+        """Return the groups of a grant whose names contain `query`, from `start` on."""
         ...
 
     def group(self, name: str, group: str) -> Document | None:

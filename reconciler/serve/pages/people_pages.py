@@ -59,7 +59,9 @@ class PeoplePages:
         """Return a publication and its groups; fields: `q` and `page`."""
         document = self._browser.publication(seen.name)
         query, page = fields.get("q", "").strip()[:LONGEST_QUERY], _page(fields)
-        groups = self._groups(seen, query, page)
+        groups = self._browser.groups(
+            seen.name, query, start=(page - 1) * PER_PAGE, limit=PER_PAGE, grant=seen.grant
+        )
         if document is None or groups is None:
             return None
         return render(
@@ -72,22 +74,6 @@ class PeoplePages:
             ),
             instructions=self._instructions(seen),
         )
-
-    def _groups(self, seen: Seen, query: str, page: int) -> Document | None:
-        if seen.whole:
-            return self._browser.groups(
-                seen.name, query, start=(page - 1) * PER_PAGE, limit=PER_PAGE
-            )
-        every = self._browser.groups(seen.name, query, start=0, limit=FURTHEST)
-        if every is None:
-            return None
-        listed = [each for each in every["groups"] if seen.grant.covers(each["name"])]
-        start = (page - 1) * PER_PAGE
-        return {
-            "matching": len(listed),
-            "total": len(listed),
-            "groups": listed[start : start + PER_PAGE],
-        }
 
     def group(self, root: str, seen: Seen, name: str) -> bytes | None:
         """Return one group: its versions, files and what is withheld of it."""
