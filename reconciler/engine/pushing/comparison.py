@@ -9,12 +9,14 @@ from typing import BinaryIO
 
 from reconciler.errors import StateFault
 from reconciler.model import Digest, StoredArtifact, StoredUnit
+from reconciler.redaction import sanitize
 
 Listing = Mapping[str, Mapping[str, str]]
 """Digests in hex by algorithm, by key."""
 
 _BLOCK = 1024 * 1024
 _SHA256 = "sha256"
+_LONGEST = 128  # characters of a digest that an index gives: sha512 in hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def _digest_pair(
 ) -> tuple[str, str] | None:
     """Return our digest and theirs in one algorithm; None where there is none to compare."""
     if _SHA256 in theirs:
-        return f"sha256:{file.sha256}", f"sha256:{theirs[_SHA256].lower()}"
+        return f"sha256:{file.sha256}", _shown(_SHA256, theirs)
     for algorithm in sorted(theirs.keys() & hashlib.algorithms_guaranteed, reverse=True):
         if algorithm.startswith("shake"):
             continue
@@ -102,8 +104,13 @@ def _digest_pair(
                 ours = _hexdigest(stream, algorithm)
         except StateFault:  # not stored yet
             return None
-        return f"{algorithm}:{ours}", f"{algorithm}:{theirs[algorithm].lower()}"
+        return f"{algorithm}:{ours}", _shown(algorithm, theirs)
     return None
+
+
+def _shown(algorithm: str, digests: Mapping[str, str]) -> str:
+    """Return a digest of the index as messages show it, which may be any text."""
+    return f"{algorithm}:{sanitize(digests[algorithm].lower(), _LONGEST)}"
 
 
 def _hexdigest(stream: BinaryIO, algorithm: str) -> str:

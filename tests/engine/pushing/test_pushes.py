@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.support.mirror import Mirror, call, publication, resource
 from tests.support.pushed_index import PushedIndex, pushed_index
@@ -107,6 +108,21 @@ def test_another_file_of_the_name_stays_and_is_an_error_with_both_digests(
     assert told.count(f"{algorithm}:") == 2
     assert index.files[APP.filename] == theirs.content
     assert [dict(form)["name"] for form in index.forms] == ["acme-zlib"]
+
+
+def test_what_an_index_gives_for_a_digest_is_no_text_for_a_terminal(
+    tmp_path: Path, index: PushedIndex
+) -> None:
+    async def page(request: web.Request) -> web.StreamResponse:
+        text = f'<a href="x#sha256={"ff" * 99}\x1b[31m">{APP.filename}</a>'
+        return web.Response(text=text, content_type="text/html")
+
+    mirror = site(tmp_path, index, APP)
+    index.server.on("/simple/acme-app/", page)
+    shown = mirror.plan().out
+    assert "the index has sha256:ffff" in shown
+    assert "\x1b" not in shown
+    assert "f" * 129 not in shown
 
 
 def test_a_name_that_the_index_keeps_taken_is_an_error(tmp_path: Path, index: PushedIndex) -> None:
