@@ -48,6 +48,17 @@ def check_destinations(checked: Checked, place: Path, sent: Iterable[SentSecret]
     checked.ask(place, partial(_check_destinations, sent))
 
 
+def check_login_destinations(checked: Checked, place: Path, remote: Remote) -> None:
+    """Check that credentials which are found here go to hosts of the setting only.
+
+    Those are the identity of a CI job and what the user has for an index. The host of a name is the
+    user's own choice; a URL and a proxy are the manifest's. Adds a fault at `place` if not.
+    """
+    checked.ask(
+        place, partial(_check_hosts, "credentials of this machine", _hosts(remote, remote.url))
+    )
+
+
 class SentSecret(NamedTuple):
     """A secret of a remote, and a host that it goes to."""
 
@@ -61,13 +72,14 @@ def sent_secrets(remote: Remote, url: str | None) -> list[SentSecret]:
 
     `url`: its own, as far as that is known.
     """
+    hosts = _hosts(remote, url)
+    return [SentSecret(own, *host) for own in _secrets(remote) for host in hosts]
+
+
+def _hosts(remote: Remote, url: str | None) -> list[tuple[str, int | None]]:
+    """Return the hosts that see what is sent to `url`."""
     hosts = [urlsplit(address) for address in (url, remote.proxy) if address]
-    return [
-        SentSecret(own, host.hostname, host.port)
-        for own in _secrets(remote)
-        for host in hosts
-        if host.hostname
-    ]
+    return [(host.hostname, host.port) for host in hosts if host.hostname]
 
 
 def _secrets(remote: Remote) -> Iterator[Secret]:
@@ -82,9 +94,14 @@ def _secrets(remote: Remote) -> Iterator[Secret]:
 def _check_destinations(sent: Iterable[SentSecret], reach: Reach) -> None:
     """Check that secrets go to hosts of the setting only. Raises OutOfReach."""
     for own in sent:
-        if not reach.limits.allows_host(own.host, own.port):
+        _check_hosts(f"the secret `{own.secret}`", [(own.host, own.port)], reach)
+
+
+def _check_hosts(what: str, hosts: Iterable[tuple[str, int | None]], reach: Reach) -> None:
+    for host, port in hosts:
+        if not reach.limits.allows_host(host, port):
             raise OutOfReach(
-                f"the secret `{own.secret}` must not be sent to `{sanitize(own.host, 200)}`",
+                f"{what} must not be sent to `{sanitize(host, 200)}`",
                 hint=f"`{SECRET_HOSTS}` lists the hosts that secrets may go to",
             )
 

@@ -7,6 +7,7 @@ from typing import Any
 from reconciler.manifest.connections import (
     check_connection,
     check_destinations,
+    check_login_destinations,
     connection,
     password,
     sent_secrets,
@@ -70,6 +71,8 @@ def _index_export(
         **connection(checked, place, spec),
     )
     check_destinations(checked, place, sent_secrets(remote, upload_url(remote, exporter, options)))
+    if remote.auth is None:  # the exporter looks for credentials where it runs
+        check_login_destinations(checked, place, remote)
     return IndexExport(remote, options)
 
 

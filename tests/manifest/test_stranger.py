@@ -309,6 +309,23 @@ def test_secrets_of_an_index_that_is_sent_to_go_to_listed_hosts_alone(checkout: 
     assert [(str(own.secret), own.host) for own in sent] == [("env PUSH_TOKEN", "evil.example.net")]
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        'url: "https://evil.example.net/legacy/", trustedPublishing: always',
+        'name: pypi, proxy: "http://evil.example.net:3128"',
+    ],
+)
+def test_credentials_that_are_found_go_to_listed_hosts_alone(
+    checkout: Checkout, target: str
+) -> None:
+    """Kind: the identity of a CI job, or the user's own login, for an index of a stranger."""
+    checkout.write(f"{PUSHED[: PUSHED.index('{url: ')]}{{{target}}}\n")
+    text = checkout.refused(limits=Limits(secret_hosts=("index.example.org",)))
+    assert "credentials of this machine must not be sent to `evil.example.net`" in text
+    assert checkout.read(limits=Limits(secret_hosts=("evil.example.net",)))
+
+
 def test_variables_in_requirement_files(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
