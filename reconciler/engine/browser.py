@@ -262,11 +262,12 @@ class Browser:
         if shown is None or not all(_is_number(text, shown.record.version) for text in (a, b)):
             return None
         try:
-            lists = self._inspector.difference(shown.repository.name, a, b)
+            lists, more = self._inspector.first_differences(
+                shown.repository.name, a, b, most=MOST_CHANGES
+            )
         except UsageFault:  # a version that was pruned
             return None
-        more = sum(max(len(entries) - MOST_CHANGES, 0) for entries in lists.values())
-        return {key: entries[:MOST_CHANGES] for key, entries in lists.items()} | {"more": more}
+        return {**lists, "more": more}
 
     # Reasons
 

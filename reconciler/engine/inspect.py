@@ -6,6 +6,7 @@ camelCase, in stable order.
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
@@ -93,21 +94,34 @@ class Inspector:
 
         The lists `added`, `removed` and `changed` are in (type, group, key) order.
         """
-        repository_id = self._repository_id(name)
+        return self.first_differences(name, a, b, most=sys.maxsize)[0]
+
+    def first_differences(
+        self, name: str, a: str, b: str, *, most: int
+    ) -> tuple[dict[str, list[dict[str, Any]]], int]:
+        """Return a difference with at most so many entries in each list, and how many are left out.
+
+        No more than that is in memory at once, however much differs.
+        """
+        repository_id, more = self._repository_id(name), 0
         lists: dict[str, list[dict[str, Any]]] = {"added": [], "removed": [], "changed": []}
         for change in self._reader.difference(
             repository_id, self._number(repository_id, a), self._number(repository_id, b)
         ):
-            lists[
+            entries = lists[
                 "added"
                 if change.before is None
                 else "removed"
                 if change.after is None
                 else "changed"
-            ].append(self._entry(change))
+            ]
+            if len(entries) < most:
+                entries.append(self._entry(change))
+            else:
+                more += 1
         for entries in lists.values():
             entries.sort(key=lambda entry: (entry["type"], entry["group"], entry["key"]))
-        return lists
+        return lists, more
 
     def number(self, name: str, text: str) -> int:
         """Return the number of the version that `text` names.

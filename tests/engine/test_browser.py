@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.engine.browser import Browser
+from reconciler.engine.inspect import Inspector
 from reconciler.manifest import read_recorded
 from reconciler.model import Grant
 from reconciler.plugin.registry import Registry
@@ -119,6 +120,23 @@ def test_the_difference_of_two_versions_names_their_files(site: Site) -> None:
     document = found(site.browser.difference("team", "1", "2"))
     assert [entry["key"] for entry in document["added"]] == [LATER.filename]
     assert (document["removed"], document["changed"], document["more"]) == ([], [], 0)
+
+
+def test_a_large_difference_is_never_in_memory_as_a_whole(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kind: a page that costs as much as all that a publication holds."""
+    described: list[Any] = []
+    entry = Inspector._entry
+
+    def noted(inspector: Inspector, change: Any) -> dict[str, Any]:
+        described.append(change)
+        return entry(inspector, change)
+
+    monkeypatch.setattr(Inspector, "_entry", noted)
+    monkeypatch.setattr("reconciler.engine.browser.MOST_CHANGES", 3)
+    document = found(site.browser.difference("team", "0", "2"))
+    assert (len(document["added"]), document["more"], len(described)) == (3, 5, 3)
 
 
 def test_a_reason_is_given_without_asking_upstream(site: Site) -> None:
