@@ -47,9 +47,9 @@ class Site(Mirror):
         assert done.code == 0, done.out + done.err
         return done.out
 
-    def ask(self, path: str) -> AsgiResponse:
+    def ask(self, path: str, at: str = "team") -> AsgiResponse:
         """Ask as a client that prefers JSON."""
-        return self._talk(lambda client: client.get(f"/team/{path}", headers=[("accept", JSON)]))
+        return self._talk(lambda client: client.get(f"/{at}/{path}", headers=[("accept", JSON)]))
 
     def manage(self, action: str, token: str = "", /, **fields: str) -> AsgiResponse:
         """Send a form below `manage/`."""
@@ -68,8 +68,8 @@ class Site(Mirror):
 
         return asyncio.run(talk())
 
-    def page(self, project: str) -> Any:
-        return msgspec.json.decode(self.ask(f"simple/{project}/").body)
+    def page(self, project: str, at: str = "team") -> Any:
+        return msgspec.json.decode(self.ask(f"simple/{project}/", at).body)
 
     def upload(self, built: Built) -> Done:
         path = self.folder / built.filename
@@ -81,9 +81,9 @@ class Site(Mirror):
         [file] = [each for each in self.page(project)["files"] if each["filename"] == filename]
         return str(file["hashes"]["sha256"])
 
-    def yanked(self, project: str) -> dict[str, Any]:
+    def yanked(self, project: str, at: str = "team") -> dict[str, Any]:
         """Return what the page says of each file of a project."""
-        return {file["filename"]: file.get("yanked") for file in self.page(project)["files"]}
+        return {file["filename"]: file.get("yanked") for file in self.page(project, at)["files"]}
 
 
 @pytest.fixture
@@ -207,6 +207,22 @@ def test_nothing_is_added_to_an_archived_project(site: Site) -> None:
     refused = site.upload(build_wheel("acme", "2.0"))
     assert (refused.code, "is archived: nothing is added to it" in refused.err) == (1, True)
     assert site.upload(ACME).code == 0, "what is there already is no addition"
+
+
+def test_a_mark_on_a_copy_leaves_the_marks_of_its_origin(site: Site) -> None:
+    """Kind: a yank of one release that offers another one again."""
+    site.done("yank", "team", "foo==2.0", "--reason", "insecure")
+    copy = resource("Repository", "copy", "type: python\nsources:\n  - repository: {name: team}\n")
+    shown = resource("Publication", "copy", "repository: copy\npath: copy")
+    site.manifest.write_text("---\n".join([site.manifest.read_text(), copy, shown]))
+    site.applied()
+    first, second = (f"foo-{version}-py3-none-any.whl" for version in ("1.0", "2.0"))
+    for what in ("foo==1.0", FOO):  # the second finds marks of its own in the project
+        site.done("yank", "copy", what, "--reason", "broken")
+        assert site.yanked("foo", "copy") == {first: "broken", second: "insecure"}
+    for what in ("foo==1.0", FOO):
+        site.done("unyank", "copy", what)
+    assert site.yanked("foo", "copy") == {first: None, second: "insecure"}
 
 
 def test_managers_do_the_same_over_http_within_their_scope(

@@ -49,17 +49,31 @@ def marked_difference(
     *,
     source: str,
     describer: Selection,
-    marked: bool = True,
+    before: Marks | None = None,
 ) -> list[ChangeLine]:
     """Return the lines that bring what a source holds in a group under marks.
 
-    `marked`: what is held bears marks of this repository, which go first.
+    Marks that it bears go first. `before`: those that were this repository's, where what is held
+    may bear marks of the repository that it was copied from, which stay.
     """
     held = {(each.unit.type, each.unit.key): each for each in members if each.source == source}
     units: Sequence[Unit] = [declared_unit(member.unit) for member in held.values()]
-    units = marks.applied(group, marks.restored(group, units) if marked else units)
+    restored = marks.restored(group, units) if before is None else _restored(before, group, units)
+    units = marks.applied(group, restored)
     wanted = [identify(unit, group, held.get((unit.type, unit.key))) for unit in units]
     return difference(source, members, DesiredGroup(wanted), describer=describer)
+
+
+def _restored(marks: Marks, group: str, units: Sequence[Unit]) -> list[Unit]:
+    """Return units without the marks of one repository; other marks stay.
+
+    Those are its own whose marks, dropped and made again, leave the same.
+    """
+    restored = marks.restored(group, units)
+    again = {(unit.type, unit.key): unit for unit in marks.applied(group, restored)}
+    foreign = [unit for unit in units if again.get((unit.type, unit.key)) != unit]
+    keys = {(unit.type, unit.key) for unit in foreign}
+    return [*foreign, *(unit for unit in restored if (unit.type, unit.key) not in keys)]
 
 
 async def mark_uploads(resolution: RepositoryResolution, selection: Selection) -> None:

@@ -254,10 +254,14 @@ class Marking:
         with self._session.watch(call), plugin_faults(call):
             for name, members in held.items():
                 for source in sorted({member.source for member in members}):
-                    # What was copied may bear marks of the repository that it comes from.
-                    own = not source.startswith(_COPIED) or bool(before.of(name))
+                    copied = source.startswith(_COPIED)
                     lines = marked_difference(
-                        after, name, members, source=source, describer=target.selection, marked=own
+                        after,
+                        name,
+                        members,
+                        source=source,
+                        describer=target.selection,
+                        before=before if copied else None,
                     )
                     if lines:
                         yield _MarkedGroup(name, source, members, lines)
