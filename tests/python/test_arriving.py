@@ -252,6 +252,14 @@ def test_the_command_line_of_pypiserver_tells_folder_and_users(tmp_path: Path) -
     assert lost(result) == ["--overwrite", "--port", "--disable-fallback"]
 
 
+def test_a_user_of_another_machine_is_no_fault_of_ours(tmp_path: Path) -> None:
+    script = tmp_path / "start.sh"
+    script.write_text("pypi-server run -P ~of-elsewhere/passwords ~of-elsewhere/packages\n")
+    made = draft(script)
+    assert "package_directory" in lost(made)
+    assert not made.reads
+
+
 def test_a_folder_of_distributions_is_one_of_pypiserver(tmp_path: Path) -> None:
     (tmp_path / "foo-1.0-py3-none-any.whl").write_bytes(b"")
     result = draft(tmp_path)

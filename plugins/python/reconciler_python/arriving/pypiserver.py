@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +58,7 @@ def translate(description: Description) -> Draft:
     words, line = _command(description)
     place = f"{description.path.name}:{line}"
     folders, options = _parsed(words)
-    paths = [description.path.parent / Path(folder).expanduser() for folder in folders]
+    paths = [_path(description, folder) for folder in folders]
     access = _access(description, options, remarks, place=place)
     for option in sorted(options.keys() - _HAVE_NO_MEANING - _TRANSLATED):
         what = _NO_EQUAL.get(option, "not known here; `-v` and `RECONCILER_LOG` set logging")
@@ -164,9 +165,17 @@ def _access(
     return {"access": keys}
 
 
+def _path(description: Description, text: str) -> Path:
+    """Return a path of the command line: of a user who is not on this machine it stays as it is."""
+    path = Path(text)
+    with suppress(RuntimeError):
+        path = path.expanduser()
+    return description.path.parent / path
+
+
 def _users(description: Description, file: str) -> list[str]:
     """Return the users of an htpasswd file that is there."""
-    path = description.path.parent / Path(file).expanduser() if file not in ("", ".") else None
+    path = _path(description, file) if file not in ("", ".") else None
     if path is None or not path.is_file():
         return []
     lines = Description(path).text(limit=_USERS_FILE).splitlines()
