@@ -233,6 +233,14 @@ class TestNames:
             locate("ours", "", "")
         assert "s3cret" not in f"{refused.value} {refused.value.hint}"
 
+    def test_a_user_without_a_home_has_no_section(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Containers run as a number that no account has."""
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr("os.getuid", lambda: 54_321)
+        assert locate("pypi", "", "").name == "pypi"
+        with pytest.raises(OptionFault, match="names no index"):
+            locate("ours", "", "")
+
     def test_an_address_that_does_not_tell_its_pages_needs_them(self) -> None:
         with pytest.raises(OptionFault, match="where the index lists"):
             PythonExporter.check("", "https://p.example.org/ada/prod/", IndexOptions())

@@ -83,8 +83,11 @@ def section_of(name: str) -> Section:
 
 
 def configuration() -> Path:
-    """Return the path of the user's `.pypirc`."""
-    return Path("~/.pypirc").expanduser()
+    """Return the path of the user's `.pypirc`; one where nothing is for a user without a home."""
+    try:
+        return Path("~/.pypirc").expanduser()
+    except RuntimeError:  # of a container whose user is a number
+        return Path("/.pypirc")
 
 
 def _well_known_upload() -> str:
