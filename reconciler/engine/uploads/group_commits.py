@@ -116,10 +116,12 @@ class GroupCommits:
                         each.fail(outcome)
                 # What changed nothing may still wait to be shown: a release may have failed.
                 shown, delayed = await uploads.release(repository)
-        except Exception as error:  # any: it is for the clients, and the next batch goes on
+        except BaseException as error:  # any: it is for the clients, and the next batch goes on
             for each in batch:
                 each.fail(error)
-            return
+            if isinstance(error, Exception):
+                return
+            raise
         for each, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, int):
                 each.succeed(each.decided.result(outcome, shown, delayed))

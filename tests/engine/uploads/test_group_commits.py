@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from reconciler.engine.service import Service, uploaded_file
 from reconciler.engine.uploads import receiving, recording
 from reconciler.engine.uploads.decided_changes import Decided
+from reconciler.engine.uploads.group_commits import GroupCommits
 from reconciler.errors import Refused, StateFault
 from tests.support.rehearsal import Rehearsal, publication, rehearsal, repository
 from tests.support.soundness import check_sound
@@ -158,3 +160,34 @@ def test_a_client_that_leaves_ends_no_commit_of_others(
     asyncio.run(site.serviced(talk))
     assert [unit.key for unit in site.units()] == ["one"]
     assert site.number() == 1
+
+
+def test_a_commit_that_is_cancelled_leaves_no_client_waiting() -> None:
+    """Kind: a client whose answer never comes, since the task that was to give it has ended."""
+
+    async def talk() -> None:
+        begun = asyncio.Event()
+
+        class Endless:
+            async def commit(self, changes: Sequence[Decided]) -> list[int | Exception]:
+                begun.set()
+                await asyncio.Event().wait()
+                return []
+
+        @asynccontextmanager
+        async def opened(key: str) -> AsyncIterator[Any]:
+            yield Endless()
+
+        async def decide(uploads: Any) -> Any:
+            return None
+
+        commits = GroupCommits(opened)
+        client = asyncio.create_task(commits.change("team", decide, what="an upload"))
+        await begun.wait()
+        [task] = commits._tasks
+        task.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([client])
+        assert client.cancelled()
+
+    asyncio.run(talk())
