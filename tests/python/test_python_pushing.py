@@ -18,7 +18,7 @@ from twine.repository import Repository
 
 from reconciler.engine.pushing.logins import login_at
 from reconciler.model import StoredArtifact, StoredUnit
-from reconciler.plugin import IndexLocation, Login, Malformed, OptionFault, Refused
+from reconciler.plugin import Gone, IndexLocation, Login, Malformed, OptionFault, Refused
 from reconciler_python.pushing.index_answers import meaning
 from reconciler_python.pushing.index_exporter import IndexOptions, PythonExporter
 from reconciler_python.pushing.index_names import locate
@@ -298,7 +298,7 @@ class TestTrustedPublishing:
                 location = IndexLocation(server.url("/legacy/"), server.url("/simple/"), "ours")
                 login = await login_at(
                     PythonExporter,
-                    remote(retries=0, url=location.upload),
+                    remote(retries=0, index="ours", url=location.upload),
                     location,
                     options=IndexOptions.model_validate({"trustedPublishing": "always", **options}),
                     sending=True,
@@ -348,6 +348,22 @@ class TestTrustedPublishing:
             server.on("/_/oidc/mint-token", faulty.status(422))
 
         with pytest.raises(Refused, match=r"gives no token to this CI job.* answered 422"):
+            self.exchanged(monkeypatch, job)
+
+    def test_where_nothing_asks_for_it_an_index_may_not_know_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A job may have an identity for another index; the keyring is next."""
+
+        def job(server: FaultyServer, patch: pytest.MonkeyPatch) -> None:
+            patch.setenv("HOME", str(tmp_path))
+            patch.setattr("keyring.get_credential", lambda url, user: Login("ada", "lace"))
+            self.github(server, patch)
+            server.on("/_/oidc/audience", faulty.status(404))
+
+        login, _ = self.exchanged(monkeypatch, job, trustedPublishing="auto")
+        assert login == Login("ada", "lace")
+        with pytest.raises(Gone):
             self.exchanged(monkeypatch, job)
 
     def test_something_else_than_a_token_is_malformed(

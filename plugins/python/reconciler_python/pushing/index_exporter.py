@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, Field
 from reconciler.plugin import (
     Exporter,
     FormConduit,
+    Gone,
     IndexLocation,
     IndexPage,
     Login,
@@ -106,7 +108,8 @@ class PythonExporter(Exporter[IndexOptions]):
         automatic = options.trusted_publishing == "auto" and bool(name) and conduit.sending
         login = None
         if automatic and is_available(conduit.environment):
-            login = trusted_login(conduit, location.upload)
+            with suppress(Gone):  # an index without trusted publishing
+                login = trusted_login(conduit, location.upload)
         username = section.username if section is not None else ""
         if not username and name == WELL_KNOWN:
             username = _TOKEN_USER
