@@ -168,9 +168,12 @@ def _end_of(claims: Mapping[str, Any]) -> datetime:
 
 
 def principal_of(claims: Mapping[str, Any]) -> str:
-    """Return what records call the subject of a token: `repo:acme/app:ref:... (issuer.example)`."""
+    """Return what records call the subject of a token: `repo:acme/app:ref:... (issuer.example)`.
+
+    The issuer stands in it however long the subject is: another one may know the same subject.
+    """
     host = urlsplit(str(claims["iss"])).hostname or ""
-    return sanitize(f"{claims['sub']} ({host})", 300)
+    return f"{sanitize(str(claims['sub']), 300)} ({sanitize(host, 255)})"
 
 
 def issuer_keys(issuer: str) -> Keys:

@@ -238,6 +238,13 @@ def test_a_token_that_never_ends_is_one_all_the_same(end: float, issuer: Issuer)
     assert not grant.has_expired(now())
 
 
+def test_records_name_the_issuer_of_a_subject_of_any_length(issuer: Issuer) -> None:
+    grant = proven(issuer, issuer.token(sub="s" * 9_000))
+    assert grant is not None
+    assert grant.principal.endswith(" (127.0.0.1)")
+    assert len(grant.principal) < 600
+
+
 def test_an_issuer_speaks_for_itself_alone(issuer: Issuer) -> None:
     issuer.named = "https://other.example.org"
     with pytest.raises(Malformed, match="that of another issuer"):
