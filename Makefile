@@ -8,6 +8,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+$(VENV)/peers/ready: tests/peers.txt | $(VENV)/ready
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/python -m pip install --quiet --requirement tests/peers.txt
+	touch $@
+
 .PHONY: format lint suite test test-quick coverage bench soak docs demo
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -15,7 +20,7 @@ format: $(VENV)/ready
 lint: $(VENV)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-suite: $(VENV)/ready
+suite: $(VENV)/ready $(VENV)/peers/ready
 	$(BIN)/python -m pytest -n auto
 
 test: lint suite

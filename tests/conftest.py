@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 gc.disable()  # until all is collected: what is imported stays
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("SUITE_IN_CI", os.environ.get("CI", ""))
 for name in ("CI", "ALLOW_PATHS", "CONFIG", "SECRET_NAMES", "SECRET_HOSTS"):
     os.environ.pop(
         name if name == "CI" else f"RECONCILER_{name}", None

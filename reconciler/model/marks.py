@@ -6,7 +6,12 @@ from datetime import datetime
 
 import msgspec
 
-YANK, STATUS = "yank", "status"  # kinds of marks
+YANK = "yank"
+"""Kind of marks: installers choose something else."""
+
+STATUS = "status"
+"""Kind of marks: the status of a group."""
+
 ACTIVE, QUARANTINED_STATUS = "active", "quarantined"  # statuses that the core knows
 
 

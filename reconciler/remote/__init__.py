@@ -18,9 +18,8 @@ says what of a URL, and of a page, may be written to disk.
 from reconciler.remote.accepted_types import AcceptedTypes
 from reconciler.remote.credentials import Credentials, SecretValue
 from reconciler.remote.download import download
-from reconciler.remote.egress import sends_credentials
 from reconciler.remote.fetcher import Fetcher, Response, StreamedResponse, Trust
-from reconciler.remote.fetcher_factory import open_fetcher, open_sender
+from reconciler.remote.fetcher_factory import open_fetcher, open_sender, sends_credentials
 from reconciler.remote.file_cache import FileCache, FilePart
 from reconciler.remote.file_reader import LARGEST_FILE, FileReader
 from reconciler.remote.folder_listing import FOLDER_MEDIA_TYPE

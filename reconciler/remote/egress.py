@@ -53,11 +53,6 @@ class CredentialScope:
         )
 
 
-def sends_credentials(base_url: str, url: str) -> bool:
-    """Return True if credentials of a remote at `base_url` go to `url` as well."""
-    return CredentialScope(base_url).includes(request_url(url), url)
-
-
 class OriginRule:
     """Rule: a remote is one origin, for everything whose bytes no declared digest verifies.
 

@@ -54,6 +54,13 @@ def open_fetcher(remote: Remote, base_url: str, credentials: Credentials | None 
     return RetryingFetcher(limited, RetryPolicy(attempts=1 + remote.retries))
 
 
+def sends_credentials(base_url: str, url: str) -> bool:
+    """Return True if credentials of a remote at `base_url` go to `url` as well."""
+    from reconciler.remote.egress import CredentialScope, request_url
+
+    return CredentialScope(base_url).includes(request_url(url), url)
+
+
 def _http_fetcher(remote: Remote, base_url: str, given: Credentials | None) -> Fetcher:
     credentials = given if given is not None else Credentials.of(remote)
     tls = TlsContexts.of(remote.tls, credentials.client_key)

@@ -19,7 +19,7 @@ from reconciler.errors import DigestMismatch, Gone, Malformed, ReconcilerError, 
 from reconciler.model import Digest, Remote, Tls
 from reconciler.remote.download import ArtifactStore, download
 from reconciler.remote.fetcher import Fetcher
-from reconciler.remote.fetcher_factory import open_fetcher
+from reconciler.remote.fetcher_factory import open_fetcher, sends_credentials
 from reconciler.remote.urls import display_url
 from reconciler.retrying import RetryPolicy
 
@@ -73,13 +73,10 @@ class Mirror:
 
     def _as_remote(self) -> Remote:
         """Return the settings of its requests; of another origin without any secret."""
-        # comes with the HTTP client, which is loaded with the first request
-        from reconciler.remote.egress import CredentialScope, request_url
-
         remote = self._remote
         retries = min(remote.retries, RETRIES)
         remote = replace(remote, url=self.url, index=None, mirrors=(), retries=retries)
-        if CredentialScope(self._base_url).includes(request_url(self.url)):
+        if sends_credentials(self._base_url, self.url):
             return remote
         tls = Tls(verify=remote.tls.verify, ca=remote.tls.ca)
         return replace(remote, auth=None, headers={}, tls=tls)

@@ -23,6 +23,10 @@ ALLOWED = {
     ("tests/database/test_sources.py", "_reading"): "listens to the statements of a query",
     ("tests/database/test_sources.py", "_url"): "listens to the statements of a query",
     ("tests/e2e/test_e2e_progress.py", "_progress"): "bars are drawn by rich, without a terminal",
+    (
+        "tests/python/test_python_pushing.py",
+        "_convert_metadata_to_list_of_tuples",
+    ): "the form of twine itself is what ours is compared with",
     ("tests/python/test_python_licences.py", "_APPROVED"): "a table compared with its source",
     ("tests/python/test_python_licences.py", "_OTHERS"): "a table compared with its source",
     ("tests/database/test_write_ahead_log.py", "_reading"): "a reader that stays for long",

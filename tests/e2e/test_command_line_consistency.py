@@ -222,7 +222,8 @@ def test_signs_stand_first_in_a_block_of_markdown(capsys: pytest.CaptureFixture[
     ]
 
 
-WRITING = {"apply", "upload", "remove", "repair", "gc", "serve"}
+MARKING = {"yank", "unyank", "mark", "unmark"}
+WRITING = {"apply", "upload", "remove", "restore", "repair", "gc", "serve"} | MARKING
 WITHOUT_RESULT = {"serve"}  # it prints no result that could have another form
 
 

@@ -1,7 +1,7 @@
 """R6: a publication is sent to other indexes, and pip installs from them.
 
-devpi joins where its server is installed beside the tests: it wants other versions of packages than
-the tools of the development environment, so that environment cannot hold it.
+devpi has an environment of its own, which `make suite` makes: it wants other versions of packages
+than the development tools.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clients import pip_installs, program, served
+from tests.support.clients import pip_installs, served
 from tests.support.mirror import Mirror, call, publication, resource
-from tests.support.peer_index import devpi, pypiserver
+from tests.support.peer_index import devpi, lacks_devpi, pypiserver
+from tests.support.requirements import skip_or_fail
 from tests.support.wheels import Built, build_sdist, build_wheel
 
 SECRET = "s3cret-of-the-index"
@@ -33,6 +34,8 @@ def uploaded(mirror: Mirror, *files: Built) -> None:
 def test_r6_pypiserver_devpi_and_reconciler_get_what_they_lack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if lacks_devpi():
+        skip_or_fail("no devpi: `make suite` installs it")
     monkeypatch.setenv("INDEX_SECRET", SECRET)
     monkeypatch.setenv("HOME", str(tmp_path))
     other = Mirror(tmp_path / "other", OWN, publication("own", more=ACCESS))
@@ -44,9 +47,7 @@ def test_r6_pypiserver_devpi_and_reconciler_get_what_they_lack(
             "pypiserver": stack.enter_context(
                 pypiserver(tmp_path / "pypiserver", [files[2]], takes_uploads=True)
             ),
-            "devpi": stack.enter_context(devpi(tmp_path / "devpi", SECRET))
-            if Path(program("devpi-server")).exists()
-            else "",
+            "devpi": stack.enter_context(devpi(tmp_path / "devpi", SECRET)),
             "ours": stack.enter_context(served(other.home.root, INDEX_SECRET=SECRET)),
         }
         (tmp_path / ".pypirc").write_text(
@@ -60,24 +61,22 @@ def test_r6_pypiserver_devpi_and_reconciler_get_what_they_lack(
         }
         root = peers["pypiserver"].removesuffix("simple/")
         ada = "auth: {username: ada, password: {env: INDEX_SECRET}}"
-        to_devpi = f"  - index: {{url: {peers['devpi']}, simple: {simple['devpi']}, {ada}}}\n"
         exports = (
             "exports:\n"
             f"  - index: {{url: {root}, simple: {simple['pypiserver']}}}\n"
-            f"{to_devpi if peers['devpi'] else ''}"
+            f"  - index: {{url: {peers['devpi']}, simple: {simple['devpi']}, {ada}}}\n"
             "  - index: {name: ours}\n"
         )
-        lacking = (2, 3, 3) if peers["devpi"] else (2, 3)
         mirror = Mirror(tmp_path / "mirror", OWN, publication("own", more=exports))
         mirror.applied()
         uploaded(mirror, *files)
         plan = mirror.plan("--format", "json").document
         (change,) = [each for each in plan["changes"] if each["kind"] == "Publication"]
-        assert [push["files"] for push in change["pushes"]] == [*lacking]
+        assert [push["files"] for push in change["pushes"]] == [2, 3, 3]
         done = mirror.applied()
         assert "sent 2 files to 127.0.0.1" in done
         assert "sent 3 files to ours" in done
-        pip_installs(simple["devpi" if peers["devpi"] else "pypiserver"], tmp_path, "acme-app")
+        pip_installs(simple["devpi"], tmp_path, "acme-app")
         assert not mirror.pending()
 
         changed = build_wheel("acme-late", "1.0", padding=b"x")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+
+from tests.support.requirements import skip_or_fail
 
 APT = "apt install chromium chromium-driver"
 FLAGS = (
@@ -31,9 +31,7 @@ def chromium(folder: Path) -> Iterator[Any]:
     """A driver; `folder` keeps what the browser keeps. Skips where there is no browser."""
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"there is no browser: {APT}")
-        pytest.skip(APT)
+        skip_or_fail(f"there is no browser: {APT}")
     options = Options()
     options.binary_location = browser
     for flag in (*FLAGS, f"--user-data-dir={folder}"):

@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -79,6 +80,16 @@ def _await(process: subprocess.Popen[bytes], port: int, path: str = "/health") -
     raise AssertionError("the index did not start")
 
 
+def _of_devpi(name: str) -> str:
+    """A program of devpi, which has an environment of its own: `tests/peers.txt`."""
+    return str(Path(sys.prefix) / "peers" / "bin" / name)
+
+
+def lacks_devpi() -> bool:
+    """True where devpi is not installed."""
+    return not Path(_of_devpi("devpi-server")).exists()
+
+
 @contextmanager
 def devpi(folder: Path, password: str) -> Iterator[str]:
     """The URL of an index of devpi that the user `ada` may send to; it ends with a slash.
@@ -87,11 +98,11 @@ def devpi(folder: Path, password: str) -> Iterator[str]:
     """
     folder.mkdir(parents=True)
     data, env = str(folder / "data"), isolated(folder)
-    words = [program("devpi-init"), "--serverdir", data, "--root-passwd", password]
+    words = [_of_devpi("devpi-init"), "--serverdir", data, "--root-passwd", password]
     words += ["--no-root-pypi"]
     subprocess.run(words, env=env, check=True, capture_output=True)
     port = _free_port()
-    words = [program("devpi-server"), "--serverdir", data, "--port", str(port)]
+    words = [_of_devpi("devpi-server"), "--serverdir", data, "--port", str(port)]
     words += ["--offline-mode", "--request-timeout", "5"]
     process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
