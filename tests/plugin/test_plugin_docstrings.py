@@ -32,7 +32,7 @@ def assignment_docs() -> dict[str, str]:
     """Return the text that follows an assignment, by the name assigned to."""
     docs: dict[str, str] = {}
     for module in modules():
-        if module.room == "plugin":
+        if module.room in ("plugin", "model"):
             for statement, after in zip(module.tree.body, module.tree.body[1:], strict=False):
                 target = (
                     statement.targets[0]
