@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from reconciler.engine.browser import Browser
-from reconciler.engine.inspect import Inspector
 from reconciler.manifest import read_recorded
-from reconciler.model import Grant
+from reconciler.model import Digest, Grant
 from reconciler.plugin.registry import Registry
 from tests.support.faulty import running
 from tests.support.mirror import resource
@@ -127,13 +127,13 @@ def test_a_large_difference_is_never_in_memory_as_a_whole(
 ) -> None:
     """Kind: a page that costs as much as all that a publication holds."""
     described: list[Any] = []
-    entry = Inspector._entry
+    digest_of = Digest.of
 
-    def noted(inspector: Inspector, change: Any) -> dict[str, Any]:
-        described.append(change)
-        return entry(inspector, change)
+    def noted(body: bytes) -> Digest:
+        described.append(body)
+        return digest_of(body)
 
-    monkeypatch.setattr(Inspector, "_entry", noted)
+    monkeypatch.setattr("reconciler.engine.inspect.Digest", SimpleNamespace(of=noted))
     monkeypatch.setattr("reconciler.engine.browser.MOST_CHANGES", 3)
     document = found(site.browser.difference("team", "0", "2"))
     assert (len(document["added"]), document["more"], len(described)) == (3, 5, 3)

@@ -182,9 +182,10 @@ def test_a_commit_that_is_cancelled_leaves_no_client_waiting() -> None:
             return None
 
         commits = GroupCommits(opened)
+        others = asyncio.all_tasks()
         client = asyncio.create_task(commits.change("team", decide, what="an upload"))
         await begun.wait()
-        [task] = commits._tasks
+        [task] = asyncio.all_tasks() - others - {client}
         task.cancel()
         async with asyncio.timeout(5):
             await asyncio.wait([client])
