@@ -51,7 +51,7 @@ KNOWS: Mapping[str, frozenset[str]] = {
 LATE = {
     ("reconciler_python.reading.media_types", "reconciler_python.reading.html_documents"),
     ("reconciler.remote.fetcher_factory", "reconciler.remote.http_fetcher"),
-    ("reconciler.remote.mirrors", "reconciler.remote.egress"),
+    ("reconciler.remote.fetcher_factory", "reconciler.remote.egress"),
     ("reconciler.remote.fetcher_factory", "reconciler.remote.http_sender"),
     ("reconciler_python.pushing.index_exporter", "reconciler_python.pushing.upload_form"),
     ("reconciler_example", "reconciler_example.content"),
