@@ -27,7 +27,7 @@ from reconciler.model import (
     identify,
 )
 from reconciler.plan import ADD, REMOVE, ChangeLine, Failure, GroupChange, GroupLine
-from reconciler.remote import Trust
+from reconciler.remote import Mirrors, Trust
 from reconciler.store import LocalStore
 from tests.support.databases import NOW, SELECTION, database
 from tests.support.databases import change as other_run
@@ -47,6 +47,9 @@ class Upstream:
 
     def fetcher(self, remote: Any) -> Upstream:
         return self
+
+    def mirrors(self, remote: Any) -> Mirrors:
+        return Mirrors(remote, "")
 
     @asynccontextmanager
     async def stream(
