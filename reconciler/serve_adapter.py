@@ -22,6 +22,7 @@ from reconciler.errors import PluginFault, ReconcilerError
 from reconciler.manifest import read_recorded
 from reconciler.plugin import (
     Answer,
+    Fetch,
     MissingConduit,
     ReceivedRequest,
     Redirect,
@@ -36,8 +37,10 @@ from reconciler.serve import (
     ArrivedRequest,
     AuditTrail,
     Catalogue,
+    GroupOf,
     MatchedView,
     OnDemand,
+    PulledContent,
     Reading,
     SuggestPath,
     TrustedProxies,
@@ -82,10 +85,12 @@ def assembled(
 ) -> Application:
     """Build the ASGI application over a home, with these plugins.
 
-    `limits`: of their calls. `clock`: by which the grace of dropped files ends. `patience`: of
-    uploads, with runs that hold what they need.
+    `limits`: of their calls. `clock`: by which the grace of dropped files ends, and fetched
+    pages age. `patience`: of uploads, with runs that hold what they need.
     """
-    service = Service(home, registry, read_recorded, limits=limits, patience=patience)
+    service = Service(
+        home, registry, read_recorded, pulled_by=clock, limits=limits, patience=patience
+    )
     database, store, folder = home.database(), home.store(), home.arriving_folder
     trail = AuditTrail(audit, TrustedProxies(trusted_proxies))
     reader = database.reader()
@@ -100,7 +105,7 @@ def assembled(
         ),
         PublisherSuggestions(registry),
         uploads=Uploads(ServiceReceiver(service), folder, audit=trail),
-        reading=Reading(service, PublisherViews(registry), browser),
+        reading=Reading(service, PublisherViews(registry), browser, ServicePulls(service)),
         audit=trail,
         on_demand=OnDemand(service, store, folder),
         on_close=service.close,
@@ -165,6 +170,20 @@ def _upload_answer(answer: Answer | None) -> UploadAnswer | None:
     return UploadAnswer(answer.status, answer.body, answer.media_type, answer.headers)
 
 
+class ServicePulls:
+    """Passes paths that are not published to the engine, and what it says of them to `serve`."""
+
+    def __init__(self, service: Service) -> None:
+        self._pulls = service.pull_through
+        self.pulls = self._pulls.pulls
+        self.used = self._pulls.used
+
+    async def group(self, publication: str, group: str) -> PulledContent | None:
+        """Return what is served of a group, as `reconciler.serve.PullSource` says."""
+        pulled = await self._pulls.group(publication, group)
+        return None if pulled is None else PulledContent(*pulled)
+
+
 class PublisherSuggestions(Mapping[str, SuggestPath]):
     """The `missing` hooks of publishers, by publisher ID.
 
@@ -180,13 +199,15 @@ class PublisherSuggestions(Mapping[str, SuggestPath]):
             raise KeyError(publisher)
         cls: Any = plugin.cls
 
-        def suggest(publication: str, path: str) -> str | None:
+        def suggest(publication: str, path: str) -> str | GroupOf | None:
             redirect: Any = cls.missing(MissingConduit(publication), path)
             if redirect is None:
                 return None
+            if isinstance(redirect, Fetch):
+                return GroupOf(redirect.group) if cls.pulls_through else None
             if not isinstance(redirect, Redirect):
                 raise PluginFault(
-                    f"`missing` returns a Redirect or None, not {type(redirect).__name__}"
+                    f"`missing` returns a Redirect, a Fetch or None, not {type(redirect).__name__}"
                 )
             return redirect.path
 

@@ -17,6 +17,7 @@ from reconciler.database.database import Database, Reader, Writer
 from reconciler.database.index_entries import EntryKey, NewEntry, StagedIndexes
 from reconciler.database.plugins import scratchpad_digest
 from reconciler.database.publishing import PublicationStage
+from reconciler.database.pulled import PulledFile, PulledGroup
 from reconciler.database.records import (
     INDEX,
     NO_MANUAL_CHANGES,
@@ -94,6 +95,8 @@ __all__ = [
     "Outcome",
     "PublicationRecord",
     "PublicationStage",
+    "PulledFile",
+    "PulledGroup",
     "Reader",
     "RemovedUpload",
     "RunRecord",

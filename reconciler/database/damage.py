@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, select, union, update
+from sqlalchemy import Select, bindparam, delete, func, select, union, union_all, update
 
 from reconciler.database import unit_paths
 from reconciler.database.bulk import batches, insert_for, listed, parameter
@@ -27,6 +27,7 @@ from reconciler.database.schema import (
     page,
     publication,
     publication_entry,
+    pulled_page,
     repository,
     repository_group,
     resource,
@@ -104,7 +105,9 @@ _NEEDED = union(
     select(_entries.digest).where(~_entries.page),
     select(derived_artifact.c.sha256).where(derived_artifact.c.sha256.is_not(None)),
 )
-_UNUSED_PAGE = page.c.digest.not_in(select(_entries.digest).where(_entries.page))
+_UNUSED_PAGE = page.c.digest.not_in(
+    union_all(select(_entries.digest).where(_entries.page), select(pulled_page.c.digest))
+)
 _COUNT_UNUSED_PAGES = select(func.count()).select_from(page).where(_UNUSED_PAGE)
 _REMOVE_UNUSED_PAGES = delete(page).where(_UNUSED_PAGE)
 _KNOWN = select(artifact.c.sha256)

@@ -25,6 +25,7 @@ from reconciler.database.members import MemberReads
 from reconciler.database.plugins import PluginReads, PluginWrites
 from reconciler.database.publications import PublicationReads
 from reconciler.database.publishing import PublicationWrites
+from reconciler.database.pulled import PulledReads, PulledWrites
 from reconciler.database.resources import ResourceReads, ResourceWrites
 from reconciler.database.runs import RunReads, RunWrites
 from reconciler.database.signatures import SignatureReads
@@ -49,6 +50,7 @@ class Reader(
     UploadTotalReads,
     MemberReads,
     PublicationReads,
+    PulledReads,
     SignatureReads,
     WithheldReads,
     LeaseReads,
@@ -67,6 +69,7 @@ class Writer(
     FirstSightWrites,
     CommitWrites,
     PublicationWrites,
+    PulledWrites,
     WithheldWrites,
     LeaseWrites,
     RunWrites,

@@ -172,6 +172,9 @@ _VERSION_0 = plain(schema.version, "repository_id", "number", "digest", "created
 # refers to.
 _OF_PUBLICATION = (
     pointer,
+    schema.pulled_page,
+    schema.pulled_group,
+    schema.pulled_file,
     schema.publication_withheld,
     schema.publication_emitted,
     schema.publication_entry,

@@ -39,6 +39,9 @@ from reconciler.database.index_tables import chunk as chunk
 from reconciler.database.index_tables import chunked_page as chunked_page
 from reconciler.database.index_tables import index_entry as index_entry
 from reconciler.database.index_tables import publication_index as publication_index
+from reconciler.database.pulled_tables import pulled_file as pulled_file
+from reconciler.database.pulled_tables import pulled_group as pulled_group
+from reconciler.database.pulled_tables import pulled_page as pulled_page
 
 # Validators of a group that upstream has withdrawn. `WITHDRAWN_GONE`: the manifest no longer asks
 # for it, or upstream has removed it since; its name is free.

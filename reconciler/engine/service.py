@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from reconciler.engine.planning.recorded_rules import ReadRecorded
 from reconciler.engine.plugin_calls.call_timeouts import CallLimits
 from reconciler.engine.plugin_calls.conduits import plugin_faults
 from reconciler.engine.plugin_calls.worker_pool import WorkerPool, WorkerSlot
+from reconciler.engine.pull_through.pull_through import PullThroughs
 from reconciler.engine.run.fingerprints import SecretFingerprints
 from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience
 from reconciler.engine.session.disabled_plugins import unusable_error
@@ -69,7 +70,8 @@ class Service:
     read again once the generation of the database differs: a token that an apply took away, in
     whatever process, is worth nothing in the next request. Coroutines belong to one event loop.
     `read_recorded`: turns recorded resources, with overrides, into a desired state. `overrides`:
-    values of `--override` for all uploads. `limits`: how long plugins may keep an upload waiting;
+    values of `--override` for all uploads. `pulled_by`:
+    the time by which fetched pages age. `limits`: how long plugins may keep an upload waiting;
     `patience`: how long other runs may.
     """
 
@@ -80,6 +82,7 @@ class Service:
         read_recorded: ReadRecorded,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        pulled_by: Callable[[], datetime] | None = None,
         overrides: Sequence[str] = (),
         limits: CallLimits | None = None,
         patience: LeasePatience = NO_PATIENCE,
@@ -98,6 +101,14 @@ class Service:
         self._cached: Recorded | None = None
         self._files = RelayedFiles(
             home, registry, recorded=self._read, writer=self._writer, clock=clock
+        )
+        self.pull_through = PullThroughs(
+            home,
+            registry,
+            recorded=self._read,
+            writer=self._writer,
+            with_session=self._with_session,
+            clock=pulled_by or clock,
         )
 
     def authenticate(
@@ -289,7 +300,11 @@ class Service:
         return self._recorded().desired
 
     async def close(self) -> None:
-        """Close connections and database. May be called any number of times."""
+        """Close connections and database. May be called any number of times.
+
+        What was pulled through enters its versions before.
+        """
+        await self.pull_through.close()
         await self._files.close()
         if self._database is not None:
             self._database.close()
@@ -324,6 +339,13 @@ class Service:
         """
         async with self._worker_pool.slot(repository) as slot:
             yield await asyncio.to_thread(self._uploads, slot)
+
+    async def _with_session(
+        self, repository: str, change: Callable[[WritingSession], Awaitable[None]]
+    ) -> None:
+        async with self._worker_pool.slot(repository) as slot:
+            session, _ = await asyncio.to_thread(self._writing, slot)
+            await change(session)
 
     def _uploads(self, slot: WorkerSlot) -> Uploads:
         session, state = self._writing(slot)

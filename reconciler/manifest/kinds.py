@@ -316,10 +316,41 @@ class ExportSpec(Options):
         return self
 
 
+class PullThroughSpec(Options):
+    remote: str = Field(description="The Remote that is asked for what the repository lacks.")
+    include: list[str] = Field(
+        default_factory=list,
+        description="What may come in, as in `include` of a `remote` source; else everything.",
+    )
+    exclude: list[str] = Field(
+        default_factory=list,
+        description="What is never asked for, as in `exclude` of a `remote` source.",
+    )
+    ttl: Duration = Field(
+        default=timedelta(minutes=10),
+        description="How long a page is served before upstream is asked whether it changed.",
+    )
+    negative_ttl: Duration = Field(
+        default=timedelta(minutes=1),
+        description="The same for names that upstream does not have.",
+    )
+    stale_for: Duration = Field(
+        default=timedelta(days=7),
+        description="How long a page is served after the last answer of an upstream that fails.",
+    )
+    max_size: Size = Field(
+        default=50 * 1024**3,
+        json_schema_extra={"default": "50GiB"},
+        description="Bytes of files that no version holds: of more, those go first that were asked"
+        " for longest ago.",
+    )
+    offline: bool = Field(
+        default=False, description="Serve what was fetched, of any age, and ask for nothing."
+    )
+
+
 class PublicationSpec(Options):
     model_config = ConfigDict(extra="ignore")
-
-    not_yet: ClassVar[frozenset[str]] = frozenset({"pullThrough"})
 
     repository: str
     version: Version = LATEST
@@ -339,6 +370,7 @@ class PublicationSpec(Options):
         " the server says what each request was sent to; exports of such pages need it.",
     )
     exports: list[ExportSpec] = Field(default_factory=list)
+    pull_through: PullThroughSpec | None = None
 
 
 class RemoteManifest(Manifest):

@@ -64,6 +64,7 @@ def connect(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool
             if copied:
                 copies.setdefault(document.name, copied)
     refuse_cycles(copies, named[Kind.REPOSITORY])
+    pulling: dict[str, Declaration] = {}
     incomplete = partial(named[Kind.REPOSITORY], named[Kind.REMOTE])
     for document in declared:
         if document.kind is Kind.PUBLICATION:
@@ -74,6 +75,7 @@ def connect(declared: Sequence[Declaration], plugins: Plugins, *, complete: bool
                 _check_uploaders(document, repository)
                 _check_exports(document, repository, incomplete)
                 _check_projects(document, type, plugins)
+                _check_pull_through(document, type, scope, pulling=pulling)
             _filters(document, type, scope)
     return named
 
@@ -112,6 +114,24 @@ def _repository(document: Declaration, scope: _Scope) -> list[tuple[str, Path]]:
             _refuse_repeated(document, path, sources[kind])
     _filters(document, _type(document), scope)
     return copied
+
+
+def _check_pull_through(
+    document: Declaration, type: str | None, scope: _Scope, *, pulling: dict[str, Declaration]
+) -> None:
+    """Check the remote behind a publication; `pulling`: takes its repository, which has one."""
+    if not isinstance(document.checked.get("spec", "pullThrough"), dict):
+        return
+    path = ("spec", "pullThrough", "remote")
+    _check_type(document, path, scope.resolve(document, path, Kind.REMOTE), expected=type)
+    other = pulling.setdefault(document.checked.text("spec", "repository") or "", document)
+    if other is not document:
+        document.checked.refuse(
+            ("spec", "pullThrough"),
+            f"`spec.pullThrough`: Publication `{shown(other.name)}` pulls into the same repository",
+            "keep one of them, or give this publication a repository of its own",
+            key=True,
+        )
 
 
 def _filters(document: Declaration, type: str | None, scope: _Scope) -> None:

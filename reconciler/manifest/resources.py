@@ -22,6 +22,7 @@ from reconciler.manifest.kinds import (
 )
 from reconciler.manifest.plugin_lookup import Plugins, Unusable, Usable
 from reconciler.manifest.plugin_options import effective, key_locations, plugin_keys
+from reconciler.manifest.pulling import REFUSED, pull_options, pull_through
 from reconciler.manifest.remote_defaults import remote_defaults
 from reconciler.manifest.remotes import remote
 from reconciler.manifest.repositories import remote_names, repository
@@ -85,7 +86,8 @@ def publication(
         return None
     options = effective(checked, ("spec",), publisher, core=PUBLICATION_KEYS)
     plugins.used(publisher, checked, ("spec", _names_publisher(checked)))
-    if options is None or not isinstance(manifest, PublicationManifest):
+    pulled = pull_options(checked, repository_type, publisher, plugins=plugins)
+    if options is None or not isinstance(manifest, PublicationManifest) or pulled is REFUSED:
         return None
     spec = manifest.spec
     importer = plugins.importer(repository_type) if repository_type else None
@@ -129,6 +131,7 @@ def publication(
         quarantined=spec.quarantined,
         grace=int(spec.grace.total_seconds()),
         base_url=spec.base_url,
+        pull_through=pull_through(spec.pull_through, pulled),
     )
 
 

@@ -59,6 +59,7 @@ from reconciler.model.marks import (
     MarkRecord,
 )
 from reconciler.model.names import NAMES_REVISION, CheckedTree, FileTree, NameFault, name_fault
+from reconciler.model.pull_through import PULL_THROUGH, PullThrough
 from reconciler.model.quota import Quota, UploadTotals
 from reconciler.model.resources import (
     ADDITIVE,
@@ -114,6 +115,7 @@ __all__ = [
     "NAMES_REVISION",
     "ON_DEMAND",
     "PUBLICATION_KEYS",
+    "PULL_THROUGH",
     "QUARANTINED_STATUS",
     "SAME_ORIGIN",
     "SMALL_BODY",
@@ -157,6 +159,7 @@ __all__ = [
     "Oidc",
     "Page",
     "Publication",
+    "PullThrough",
     "Quota",
     "RecordedState",
     "Ref",

@@ -21,6 +21,7 @@ from reconciler.model.connection import Auth, Egress, Tls
 from reconciler.model.digest import Digest
 from reconciler.model.location import KeyLocations
 from reconciler.model.marks import Mark
+from reconciler.model.pull_through import PullThrough
 from reconciler.model.quota import Quota
 
 # Keys of a manifest that are the core's; the others at the same place are the plugin's.
@@ -37,9 +38,9 @@ PUBLICATION_KEYS = frozenset(
         "grace",
         "baseUrl",
         "exports",
+        "pullThrough",
     }
 )
-
 
 LATEST = "latest"  # in the place of a version: the newest one
 GRACE = 600  # seconds for which files that a new version dropped stay reachable
@@ -256,6 +257,7 @@ class Publication(msgspec.Struct, frozen=True):
     grace: int = GRACE
     base_url: str | None = None
     indexes: tuple[IndexExport, ...] = ()
+    pull_through: PullThrough | None = None
 
     @property
     def access_rules(self) -> Mapping[str, tuple[AccessRule, ...]]:
@@ -365,9 +367,15 @@ class DesiredState(msgspec.Struct, frozen=True, dict=True):
     def remotes_of(self, repository: str) -> set[str]:
         """Return the remotes that are sources of a repository, or of one that it copies from.
 
+        So are those that its publications pull through.
+
         Rule: its bytes come from nowhere else, whatever other remotes are known to have them.
         """
-        remotes: set[str] = set()
+        remotes = {
+            publication.pull_through.remote
+            for publication in self.publications.values()
+            if publication.repository == repository and publication.pull_through is not None
+        }
         seen, waiting = {repository}, [repository]
         while waiting:
             declared = self.repositories.get(waiting.pop())

@@ -33,6 +33,7 @@ from reconciler.model import (
 )
 from reconciler.plugin.conduits import (
     CopyConduit,
+    Fetch,
     MissingConduit,
     Output,
     PublishConduit,
@@ -135,6 +136,7 @@ __all__ = [
     "Duration",
     "Endpoint",
     "Exporter",
+    "Fetch",
     "FormConduit",
     "Gone",
     "Group",

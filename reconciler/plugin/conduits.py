@@ -359,6 +359,15 @@ class MissingConduit(msgspec.Struct, frozen=True):
     publication: str
 
 
+class Fetch(msgspec.Struct, frozen=True):
+    """Result of `missing`. `group`: the one that the path belongs to, if there is any such path.
+
+    Where the publication pulls through, upstream is asked for it. Nothing comes of it otherwise.
+    """
+
+    group: str
+
+
 class Redirect(msgspec.Struct, frozen=True):
     """Result of `missing` and `view`. `path`: the path that was meant, in the same publication."""
 

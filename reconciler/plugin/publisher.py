@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic
 from reconciler.errors import Gone, Malformed, ReconcilerError
 from reconciler.model import StoredUnit
 from reconciler.plugin.conduits import (
+    Fetch,
     MissingConduit,
     Output,
     PublishConduit,
@@ -52,6 +53,9 @@ class Publisher(Generic[Pages]):
 
     # Requests that `receive` takes, where the manifest lets clients send some.
     endpoints: ClassVar[Sequence[Endpoint]] = (GENERIC_UPLOAD,)
+
+    # `missing` names the groups of paths: publications may take them from a remote when asked.
+    pulls_through: ClassVar[bool] = False
 
     # Requests that `view` answers, beside those of what is rendered.
     views: ClassVar[Sequence[View]] = ()
@@ -180,11 +184,12 @@ class Publisher(Generic[Pages]):
         return None
 
     @classmethod
-    def missing(cls, conduit: MissingConduit, path: str) -> Redirect | None:
-        """Return a redirect for a path that the publication does not hold, or None. Pure.
+    def missing(cls, conduit: MissingConduit, path: str) -> Redirect | Fetch | None:
+        """Return what may be meant by a path, or None. Pure.
 
-        For other spellings of a name. A redirect is followed only to a path that the publication
-        holds.
+        A redirect, of a path that the publication does not hold, is for other spellings of a name;
+        it is followed only to a path that the publication holds. With `pulls_through`, Fetch names
+        the group that a path belongs to, whether the publication holds it or not.
         """
         return None
 

@@ -10,11 +10,11 @@ Published content is the hot path, a bare ASGI callable: `content_request` reads
 `catalogue` finds the publication and what is at the path (in memory, or by a look-up in a worker
 thread); `representation` picks a media type and a coding by `negotiation`; `conditional_requests`
 says whether a 304 or a part is enough; `public_addresses` says under which address a client sees
-what it asked for, for pages that say it; `client_addresses` from where it asks, for
-`audit_events`; `delivery` sends it; `on_demand` fetches what the store
-does not have; `redirects` suggests another path where there is nothing; `folder_lists` shows what a
-folder without a page holds; `views` has publishers answer what they did not render, from the
-`published_view` of one client.
+what it asked for, for pages that say it; `pull_through` asks elsewhere for what is not published;
+`client_addresses` says from where a client asks, for `audit_events`; `delivery` sends it;
+`on_demand` fetches what the store does not have; `redirects` suggests another path where
+there is nothing; `folder_lists` shows what a folder without a page holds; `views` has
+publishers answer what they did not render, from the `published_view` of one client.
 
 Everything else is Starlette: `routes` is the table, `people` the pages for people at `/` and `/-/`
 (written by `pages`; `root_page` is a plain list without them), `uploads` what
@@ -33,6 +33,8 @@ from reconciler.serve.ports import (
     Files,
     MatchedView,
     Publications,
+    PulledContent,
+    PullSource,
     ReceivedFile,
     UploadAnswer,
     UploadReceipt,
@@ -41,7 +43,7 @@ from reconciler.serve.ports import (
     ViewPublisher,
 )
 from reconciler.serve.reading import Reading
-from reconciler.serve.redirects import SuggestPath
+from reconciler.serve.redirects import GroupOf, SuggestPath
 from reconciler.serve.server import serve
 from reconciler.serve.tls_files import TlsFiles
 from reconciler.serve.uploads import Uploads
@@ -53,9 +55,12 @@ __all__ = [
     "AuditTrail",
     "Catalogue",
     "Files",
+    "GroupOf",
     "MatchedView",
     "OnDemand",
     "Publications",
+    "PullSource",
+    "PulledContent",
     "Reading",
     "ReceivedFile",
     "SuggestPath",

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
-from reconciler.database.records import PageMoment, ServedContent, ServedPublication
+from reconciler.database.records import Entry, PageMoment, ServedContent, ServedPublication
 from reconciler.errors import ReconcilerError
 from reconciler.model import ChunkedBody, Digest, Grant
 
@@ -58,6 +58,39 @@ class Publications(Protocol):
 
     def chunks(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Return chunks as they are kept; unknown digests are left out."""
+        ...
+
+
+class PulledContent(NamedTuple):
+    """Content of a group that another server was asked for.
+
+    `entries`: empty where there is nothing. `fetched`: it was asked for this request. `left`:
+    seconds until it is asked again; negative for what should be newer. `problem`: why it is not.
+    """
+
+    entries: Sequence[Entry]
+    modified: datetime
+    fetched: bool
+    left: int
+    problem: str = ""
+
+
+class PullSource(Protocol):
+    """Publications that take what they lack from elsewhere when a client asks for it."""
+
+    def pulls(self, publication: str) -> bool:
+        """Return True for such a publication. Called in a worker thread."""
+        ...
+
+    async def group(self, publication: str, group: str) -> PulledContent | None:
+        """Return what is served of a group; None where what is published counts alone.
+
+        Raises ReconcilerError where it cannot be known now.
+        """
+        ...
+
+    def used(self, publication: str, digest: Digest, size: int | None) -> None:
+        """Note that a client asked for a file."""
         ...
 
 

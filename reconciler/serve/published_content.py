@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from urllib.parse import quote
 
 from reconciler.errors import ReconcilerError, StateFault
@@ -20,9 +21,11 @@ from reconciler.serve.on_demand import OnDemand
 from reconciler.serve.ports import MatchedView
 from reconciler.serve.private_content import PrivateContent, challenge, is_visible
 from reconciler.serve.public_addresses import PublicAddresses
+from reconciler.serve.pull_through import PullThrough
 from reconciler.serve.reading import NOTHING_MORE, Reading
 from reconciler.serve.redirects import PathSuggestions
-from reconciler.serve.responses import Send, send_page, send_text
+from reconciler.serve.representation import Header, Message
+from reconciler.serve.responses import Send, error_text, send_page, send_text
 from reconciler.serve.views import Views
 
 NO_ADDRESS = "this page says where it is served: send a `Host` that is `host` or `host:port`"
@@ -51,6 +54,7 @@ class PublishedContent:
         self._for_people = reading.browser is not None
         self._views = Views(catalogue, reading.views)
         self._delivery = Delivery(catalogue, on_demand)
+        self._pull_through = PullThrough(catalogue, suggestions, reading.pulls)
 
     async def respond(self, request: ContentRequest, send: Send) -> bool:
         """Respond to a request; return False, nothing sent, for a path below no publication."""
@@ -85,6 +89,13 @@ class PublishedContent:
             grant = await self._read_grant(request, send, location)
             if grant is None:
                 return True
+        try:
+            pulled = await self._pull_through.find(location, grant)
+        except ReconcilerError as error:
+            text = f"`{request.path}` cannot be fetched now: {error_text(error)}"
+            await send_text(request, send, 502, text=text)
+            return True
+        location = pulled.location
         representation = None
         if is_visible(location.resource, grant):
             assert location.resource is not None
@@ -113,7 +124,7 @@ class PublishedContent:
             representation = representation.at(address)
         await self._delivery.deliver(
             request,
-            send,
+            _with_header(send, pulled.header),
             representation,
             publication=location.mount.served.name,
             data=self._catalogue.body(representation),
@@ -219,8 +230,25 @@ class PublishedContent:
 
     async def _exists(self, url_path: str, grant: Grant | None) -> bool:
         location = await self._catalogue.find(url_path)
-        return location is not None and is_visible(location.resource, grant)
+        if location is None:
+            return False
+        with suppress(ReconcilerError):  # the request that follows hears of it
+            location = (await self._pull_through.find(location, grant)).location
+        return is_visible(location.resource, grant)
 
     async def _has_list(self, url_path: str) -> bool:
         location = await self._catalogue.find(url_path)
         return location is not None and await self._catalogue.folder_list(location) is not None
+
+
+def _with_header(send: Send, header: Header | None) -> Send:
+    """Return what sends a response with one header more."""
+    if header is None:
+        return send
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], header]}
+        await send(message)
+
+    return sending

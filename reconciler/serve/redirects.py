@@ -8,13 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from reconciler.redaction import exception_summary
 from reconciler.threads import Bulkhead, BulkheadClosed, BulkheadFull
 
-SuggestPath = Callable[[str, str], str | None]
-"""Return the path that was meant, or None, from a publication's name and a path within it at which
-there is nothing. Called in a worker thread.
+
+class GroupOf(NamedTuple):
+    """The group that a path belongs to, if there is such a path."""
+
+    group: str
+
+
+SuggestPath = Callable[[str, str], str | GroupOf | None]
+"""Return the path that was meant, the group that it belongs to, or None, from a publication's name
+and a path within it. Called in a worker thread.
 """
 
 TIMEOUT = 2.0  # seconds
@@ -38,7 +46,17 @@ class PathSuggestions:
         self._reported: set[str] = set()
 
     async def get(self, publisher: str, publication: str, path: str) -> str | None:
-        """Return the path that the publisher suggests. Never raises.
+        """Return the path that the publisher suggests. Never raises."""
+        suggestion = await self._asked(publisher, publication, path)
+        return suggestion if isinstance(suggestion, str) else None
+
+    async def group(self, publisher: str, publication: str, path: str) -> str:
+        """Return the group that a path belongs to, empty for none. Never raises."""
+        suggestion = await self._asked(publisher, publication, path)
+        return suggestion.group if isinstance(suggestion, GroupOf) else ""
+
+    async def _asked(self, publisher: str, publication: str, path: str) -> str | GroupOf | None:
+        """Return what the publisher suggests.
 
         An error of a plugin must not turn a 404 into a 500, nor end the server.
         """
@@ -60,9 +78,11 @@ class PathSuggestions:
                 path,
                 exception_summary(suggestion),
             )
-        return suggestion if isinstance(suggestion, str) else None
+        return suggestion if isinstance(suggestion, str | GroupOf) else None
 
-    def _call(self, publisher: str, publication: str, path: str) -> str | BaseException | None:
+    def _call(
+        self, publisher: str, publication: str, path: str
+    ) -> str | GroupOf | BaseException | None:
         try:
             suggest = self._suggest.get(publisher)
             return suggest(publication, path) if suggest else None

@@ -20,6 +20,7 @@ ROOMS = (
     "integrity",
     "applying",
     "uploads",
+    "pull_through",
     "explaining",
 )  # from the lowest to the highest; the modules of the engine itself stand above them
 TOP = "engine, service, inspect"

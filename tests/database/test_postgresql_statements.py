@@ -42,6 +42,7 @@ MODULES = (
     "published_moments",
     "publications",
     "publishing",
+    "pulled",
     "resources",
     "runs",
     "signatures",

@@ -25,7 +25,7 @@ from sqlalchemy.sql.base import Executable
 from reconciler import database
 from reconciler.database import PublicationStage, Stage, Writer
 from reconciler.database.bulk import Bulk
-from tests.support import content_operations, room_operations
+from tests.support import content_operations, pulled_operations, room_operations
 from tests.support.large_states import LargeState, discarded, opened_state
 from tests.support.old_statements import OLD_STATEMENTS
 from tests.support.room_operations import SMALL, WHOLE
@@ -242,7 +242,8 @@ def test_no_statement_is_left_out(works: list[Works]) -> None:
 
 def test_no_operation_is_left_out() -> None:
     """A new method of the room has to be called by an operation."""
-    texts = [Path(str(each.__file__)).read_text() for each in (room_operations, content_operations)]
+    modules = (room_operations, content_operations, pulled_operations)
+    texts = [Path(str(each.__file__)).read_text() for each in modules]
     called = set(re.findall(r"\.(\w+)\(", "".join(texts)))
     public = {
         name

@@ -65,6 +65,7 @@ from tests.support.large_states import (
     path_of,
     unit_digest,
 )
+from tests.support.pulled_operations import pulled
 
 Operation = Callable[[LargeState], object]
 
@@ -435,6 +436,7 @@ SMALL: dict[str, Operation] = {
     "lingering": lingering,
     "browsing": content_operations.browsing,
     "content": content_operations.content,
+    "pulled": pulled,
     "groups": groups,
     "members": members,
     "versions": versions,

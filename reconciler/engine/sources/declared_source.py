@@ -29,7 +29,7 @@ from reconciler.engine.sources.source_responses import BY_SOURCE, GONE, REFUSED,
 from reconciler.errors import NotCached, Temporary, Unreachable
 from reconciler.model import Digest, Group, Remote, Source
 from reconciler.plan import GroupChange
-from reconciler.plugin import Unchanged
+from reconciler.plugin import Decision, Unchanged
 from reconciler.redaction import sanitize
 
 UNKNOWN = object()
@@ -218,6 +218,22 @@ class DeclaredSource(RemoteSource):
             return [await self._response(group) for group in wanted.values()]
         except SourceFailure as failure:
             raise failure.cause from None
+        finally:
+            self._context.place.close()
+
+    async def pull(self, name: str) -> tuple[SourceResponse, list[Decision]]:
+        """Return what upstream says of one group, undeclared, and what is decided about its units.
+
+        Artifacts have their digests. Nothing else is read, and nothing recorded.
+        """
+        try:
+            group = Group(name, listed=False)
+            read = await self._reader.read(group, committed_validator=None, default_validator=None)
+            response, decisions = self._decided(read)
+            units = await self._remote_artifacts.measured(decisions)
+            if units is not None:
+                response, decisions = self._decided(replace(response, units=units))
+            return response, decisions
         finally:
             self._context.place.close()
 

@@ -24,6 +24,7 @@ from reconciler.engine.sources.missing_groups import (
     required_taken_away,
     taken_away,
 )
+from reconciler.engine.sources.pulled_names import not_pulled
 from reconciler.engine.sources.repository_resolution import RepositoryResolution
 from reconciler.engine.sources.selection import Selected, Selection
 from reconciler.engine.sources.source_artifacts import SourceArtifacts
@@ -304,7 +305,7 @@ class GroupComparer:
             refusals = [*selected.refusals, *self._kept_in_additive_mode(response, members)]
             lines = difference(
                 self._source.id,
-                members,
+                not_pulled(members),
                 DesiredGroup(
                     selected.wanted, refusals, removes=removes, gone=response.gone or self._absence
                 ),

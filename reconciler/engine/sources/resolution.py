@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import assert_never
 
@@ -26,13 +26,22 @@ from reconciler.engine.sources.name_conflicts import (
     needs_distinct_names,
     without_conflicts,
 )
+from reconciler.engine.sources.pulled_names import pulls_into, taken_names
 from reconciler.engine.sources.recorded_source import RecordedSource
 from reconciler.engine.sources.repository_resolution import OtherRepositories, RepositoryResolution
 from reconciler.engine.sources.repository_source import RepositorySource
 from reconciler.engine.sources.selection import Selection
 from reconciler.engine.sources.source_resolver import SourceResolver
 from reconciler.engine.sources.withdrawals import Withdrawals
-from reconciler.model import UPLOAD, ActualRepository, DesiredState, Repository, Source, SourceKind
+from reconciler.model import (
+    PULL_THROUGH,
+    UPLOAD,
+    ActualRepository,
+    DesiredState,
+    Repository,
+    Source,
+    SourceKind,
+)
 from reconciler.plan import REMOVE, ContentChanges, Counts, Failure
 from reconciler.plugin import Options
 from reconciler.plugin.importer import low_level
@@ -65,6 +74,7 @@ async def resolve(
                 resolver = make_resolver(resolution, source, desired, others=others, former=former)
                 await resolver.run()
         await _drop_undeclared_sources(resolution, desired)
+        await _drop_pulled(resolution, desired)
         await mark_uploads(resolution, _selection(resolution, None, desired))
     finally:
         resolution.task.done()
@@ -245,22 +255,47 @@ async def _drop_undeclared_sources(resolution: RepositoryResolution, desired: De
     if actual is None or not resolution.mirrors or resolution.ownership.incomplete:
         return
     declared = {source.id for source in resolution.repository.sources} | {UPLOAD}
+    if pulls_into(desired, resolution.repository.meta.name):
+        declared.add(PULL_THROUGH)
     selection = _selection(resolution, None, desired)
     for source in sorted(await asyncio.to_thread(resolution.reader.committed_sources, actual.id)):
         if source not in declared:
             logger.debug("%s: the manifest no longer names it", source)
-            await _drop_source(resolution, actual, source, selection=selection)
+            reason = f"the manifest no longer names {source}"
+            await _drop_source(resolution, actual, source, selection=selection, reason=reason)
+
+
+async def _drop_pulled(resolution: RepositoryResolution, desired: DesiredState) -> None:
+    """Take out what was pulled through under names that a source has by now: these always win."""
+    actual = resolution.actual
+    if actual is None or not pulls_into(desired, resolution.repository.meta.name):
+        return
+    names = await asyncio.to_thread(taken_names, resolution, actual)
+    if names:
+        selection = _selection(resolution, None, desired)
+        reason = "a source of the repository has the name"
+        await _drop_source(
+            resolution, actual, PULL_THROUGH, selection=selection, reason=reason, names=names
+        )
 
 
 async def _drop_source(
-    resolution: RepositoryResolution, actual: ActualRepository, source: str, *, selection: Selection
+    resolution: RepositoryResolution,
+    actual: ActualRepository,
+    source: str,
+    *,
+    selection: Selection,
+    reason: str,
+    names: Collection[str] | None = None,
 ) -> None:
+    """Take out what a source brought, of `names` alone where these are given."""
     findings = resolution.findings
     committed = await asyncio.to_thread(resolution.reader.committed_groups, actual.id, source)
+    if names is not None:
+        committed = {name: group for name, group in committed.items() if name in names}
     batches = BatchSizer(
         sorted(droppable(committed, but=findings.unread, skipped=(WITHDRAWN, WITHDRAWN_GONE)))
     )
-    reason = f"the manifest no longer names {source}"
     while batch := batches.next():
         members = await members_of(resolution.reader, actual, batch)
         batches.record(sum(map(len, members.values())))

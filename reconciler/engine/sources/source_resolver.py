@@ -126,6 +126,11 @@ class SourceResolver(ABC):
             raise failure.cause from None
 
     @property
+    def rules_digest(self) -> Digest:
+        """Digest of what its decisions rest on beside upstream's own answers."""
+        return self._rules_digest
+
+    @property
     def incomplete(self) -> bool:
         """True if something that has a say in what the source holds could not be asked."""
         return self._comparer.incomplete

@@ -53,6 +53,10 @@ class SpoolWriter:
             self._positions.append(self._append(change))
             self._counts += counts_of(change.lines)
 
+    def names(self) -> set[str]:
+        """Return the names of the groups that came so far."""
+        return {name for name, *_ in self._positions}
+
     def close(self) -> tuple[FileSpool, Counts]:
         """Return the finished spool and its counts.
 

@@ -22,7 +22,15 @@ from reconciler.engine.uploads.removed_names import RemovedNames
 from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict, Denied, Refused
-from reconciler.model import UPLOAD, DesiredState, Digest, IdentifiedUnit, StoredUnit, Unit
+from reconciler.model import (
+    PULL_THROUGH,
+    UPLOAD,
+    DesiredState,
+    Digest,
+    IdentifiedUnit,
+    StoredUnit,
+    Unit,
+)
 from reconciler.plan import REFUSE, ChangeLine, DesiredGroup, GroupMember, difference
 from reconciler.plugin import ContentType
 
@@ -58,7 +66,8 @@ class Admission:
 
     def _admit(self, group: str, units: Sequence[Unit]) -> GroupChanges:
         check_owner(self._target, group)
-        members = self._target.members(group)
+        held = self._target.members(group)
+        members = [member for member in held if member.source != PULL_THROUGH]  # these leave
         call = self._target.call("`select`")
         with self._session.watch(call), plugin_faults(call):
             refusal, wanted, lines = self._decide(group, units, members)
@@ -69,7 +78,7 @@ class Admission:
             raise Conflict(f"`{kept_out.key}` is there already: {kept_out.reason}")
         digests = {line.digest for line in lines}
         arriving = [unit for unit in wanted if unit.digest in digests]
-        return GroupChanges(group, members, lines, arriving)
+        return GroupChanges(group, held, lines, arriving)
 
     def _check_tree(self, arriving: Sequence[IdentifiedUnit]) -> None:
         """Raise Refused for a file that cannot lie in one tree with those that are held."""

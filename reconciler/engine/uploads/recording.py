@@ -20,6 +20,7 @@ from reconciler.engine.uploads.sent_files import SentFiles
 from reconciler.engine.uploads.upload_target import GroupChanges, UploadTarget
 from reconciler.errors import Conflict
 from reconciler.model import (
+    PULL_THROUGH,
     UPLOAD,
     CheckedTree,
     Digest,
@@ -133,7 +134,7 @@ def commit(session: WritingSession, changes: Sequence[Decided]) -> int:
     groups = [group for change in changes for group in change.groups]
     with target.writer.stage(target.actual.id, session.clock()) as stage:
         stage.add(
-            [_staged_group(group) for group in groups],
+            [staged for group in groups for staged in _staged_groups(group)],
             [member for group in groups for member in _staged_members(group)],
         )
         try:
@@ -237,6 +238,20 @@ def _staged_group(group: GroupChanges) -> StagedGroup:
     return StagedGroup(group.name, UPLOAD, before, committed)
 
 
+def _staged_groups(group: GroupChanges) -> Iterator[StagedGroup]:
+    """Yield the new states of a group: what was pulled through under its name leaves."""
+    staged = _staged_group(group)
+    yield staged
+    if _pulled(group):
+        yield StagedGroup(group.name, PULL_THROUGH, staged.was, None)
+
+
+def _pulled(group: GroupChanges) -> list[Digest]:
+    if not group.arriving:
+        return []
+    return [member.digest for member in group.before if member.source == PULL_THROUGH]
+
+
 def _staged_members(group: GroupChanges) -> Iterator[StagedMember]:
     for line in group.lines:
         leaving = line.digest if line.op == REMOVE else line.before
@@ -244,3 +259,5 @@ def _staged_members(group: GroupChanges) -> Iterator[StagedMember]:
             yield StagedMember(group.name, leaving, UPLOAD, joins=False)
         if line.op != REMOVE and line.digest:
             yield StagedMember(group.name, line.digest, UPLOAD, joins=True)
+    for digest in _pulled(group):
+        yield StagedMember(group.name, digest, PULL_THROUGH, joins=False)

@@ -19,6 +19,7 @@ from pydantic import Field
 from reconciler.plugin import (
     GENERIC_UPLOAD,
     Answer,
+    Fetch,
     GroupedUnit,
     Instruction,
     InstructionConduit,
@@ -82,6 +83,7 @@ class PythonPublisher(Publisher[PublicationOptions]):
     endpoints = (GENERIC_UPLOAD, *ENDPOINTS)
     views = VIEWS
     exporter = PythonExporter
+    pulls_through = True
 
     @classmethod
     def metadata(cls) -> Metadata:
@@ -128,22 +130,25 @@ class PythonPublisher(Publisher[PublicationOptions]):
         return error_answer(request, status, error) if is_legacy(request) else None
 
     @classmethod
-    def missing(cls, conduit: MissingConduit, path: str) -> Redirect | None:
-        """Redirect any spelling of a project's name to its page (PEP 503), the root to the list.
+    def missing(cls, conduit: MissingConduit, path: str) -> Redirect | Fetch | None:
+        """Name the project of a page or a file, in whatever spelling; lead the root to the list.
 
-        So is the address that hatch prints of a release that it has published.
+        Any spelling of a name leads to its page (PEP 503). So does the address that hatch prints of
+        a release that it has published.
         """
         if not path.strip("/"):
             return Redirect("simple/")
         root, _, name = path.strip("/").partition("/")
         if root == "legacy" and name:
             return Redirect(f"simple/{project_name(name.partition('/')[0])}/")
+        if root == "files":
+            name = name.partition("/")[0]
         project = project_name(name)
-        return (
-            Redirect(f"simple/{project}/")
-            if root == "simple" and project and project != name
-            else None
-        )
+        if root not in ("simple", "files") or not project:
+            return None
+        if project == name:
+            return Fetch(project)
+        return Redirect(f"simple/{project}/") if root == "simple" else None
 
 
 def _publish_project(

@@ -146,6 +146,7 @@ def upgrade() -> None:
     )
     _create_index_tables()
     _create_tables_of_uploads()
+    _create_tables_of_pulling()
     if op.get_bind().dialect.name == "sqlite":
         _write_entries_anew()
     else:
@@ -310,6 +311,63 @@ def _total_uploads() -> None:
     )
     for id_, files, size in connection.execute(sa.text(_UPLOADED)).all():
         connection.execute(set_totals, {"id": id_, "files": int(files), "size": int(size)})
+
+
+def _create_tables_of_pulling() -> None:
+    op.create_table(
+        "pulled_group",
+        sa.Column("publication_id", Identity, nullable=False),
+        sa.Column("group_name", Name, nullable=False),
+        sa.Column("checked_at", Moment(), nullable=False),
+        sa.Column("due_at", Moment(), nullable=False),
+        sa.Column("changed_at", Moment(), nullable=False),
+        sa.Column("basis", sa.LargeBinary(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.Column("pending", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["publication_id"],
+            ["resource.id"],
+            name=op.f("fk_pulled_group_publication_id_resource"),
+        ),
+        sa.PrimaryKeyConstraint("publication_id", "group_name", name=op.f("pk_pulled_group")),
+    )
+    op.create_index(
+        "ix_pulled_group_pending",
+        "pulled_group",
+        ["publication_id"],
+        sqlite_where=sa.text("pending"),
+    )
+    op.create_table(
+        "pulled_page",
+        sa.Column("publication_id", Identity, nullable=False),
+        sa.Column("group_name", Name, nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["publication_id", "group_name"],
+            ["pulled_group.publication_id", "pulled_group.group_name"],
+            name=op.f("fk_pulled_page_publication_id_group_name_pulled_group"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "publication_id", "group_name", "digest", name=op.f("pk_pulled_page")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "pulled_file",
+        sa.Column("publication_id", Identity, nullable=False),
+        sa.Column("sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("size", Identity, nullable=False),
+        sa.Column("used_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["publication_id"],
+            ["resource.id"],
+            name=op.f("fk_pulled_file_publication_id_resource"),
+        ),
+        sa.PrimaryKeyConstraint("publication_id", "sha256", name=op.f("pk_pulled_file")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_pulled_file_used_at", "pulled_file", ["publication_id", "used_at"])
 
 
 def _count_units() -> None:
