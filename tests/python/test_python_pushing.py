@@ -357,12 +357,14 @@ class TestTrustedPublishing:
 
         def job(server: FaultyServer, patch: pytest.MonkeyPatch) -> None:
             patch.setenv("HOME", str(tmp_path))
-            patch.setattr("keyring.get_credential", lambda url, user: Login("ada", "lace"))
+            patch.setattr(
+                "keyring.get_credential", lambda url, user: Login("ada", "kept-in-the-ring")
+            )
             self.github(server, patch)
             server.on("/_/oidc/audience", faulty.status(404))
 
         login, _ = self.exchanged(monkeypatch, job, trustedPublishing="auto")
-        assert login == Login("ada", "lace")
+        assert login == Login("ada", "kept-in-the-ring")
         with pytest.raises(Gone):
             self.exchanged(monkeypatch, job)
 
