@@ -1,4 +1,4 @@
-"""R3: pip and uv install through a publication that takes what it lacks from an index."""
+"""R9: pip and uv install through a publication that takes what it lacks from an index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.pulling import upstream
 from tests.support.wheels import build_wheel
 
 
-def test_r3_pip_and_uv_install_what_was_never_mirrored_and_again_without_upstream(
+def test_r9_pip_and_uv_install_what_was_never_mirrored_and_again_without_upstream(
     tmp_path: Path,
 ) -> None:
     app, zlib = (

@@ -10,6 +10,7 @@ import pytest
 from pypi_simple import ProjectPage
 
 from reconciler.plugin import (
+    Fetch,
     MissingConduit,
     PluginCallConfiguration,
     Redirect,
@@ -280,20 +281,23 @@ class TestMissing:
     @pytest.mark.parametrize(
         ("path", "meant"),
         [
-            ("", "simple/"),
-            ("/", "simple/"),
-            ("simple/Foo_Bar/", "simple/foo-bar/"),
-            ("simple/Foo.Bar", "simple/foo-bar/"),
-            ("simple/foo-bar/", None),
+            ("", Redirect("simple/")),
+            ("/", Redirect("simple/")),
+            ("simple/Foo_Bar/", Redirect("simple/foo-bar/")),
+            ("simple/Foo.Bar", Redirect("simple/foo-bar/")),
+            ("simple/foo-bar/", Fetch("foo-bar")),
+            ("files/foo-bar/ab/foo_bar-1.0.tar.gz", Fetch("foo-bar")),
+            ("legacy/Foo_Bar/1.0/", Redirect("simple/foo-bar/")),
+            ("legacy/-/1.0/", None),
             ("simple/-/", None),
             ("simple/Foo/Bar/", None),
             ("files/Foo_Bar/", None),
         ],
     )
-    def test_any_spelling_of_a_name_leads_to_its_page(self, path: str, meant: str | None) -> None:
-        assert PythonPublisher.missing(MissingConduit("team"), path) == (
-            Redirect(meant) if meant else None
-        )
+    def test_any_spelling_of_a_name_leads_to_its_page(
+        self, path: str, meant: Redirect | Fetch | None
+    ) -> None:
+        assert PythonPublisher.missing(MissingConduit("team"), path) == meant
 
 
 class TestProvenance:

@@ -139,16 +139,14 @@ class PythonPublisher(Publisher[PublicationOptions]):
         if not path.strip("/"):
             return Redirect("simple/")
         root, _, name = path.strip("/").partition("/")
-        if root == "legacy" and name:
-            return Redirect(f"simple/{project_name(name.partition('/')[0])}/")
-        if root == "files":
+        if root in ("files", "legacy"):
             name = name.partition("/")[0]
         project = project_name(name)
-        if root not in ("simple", "files") or not project:
+        if root not in ("simple", "files", "legacy") or not project:
             return None
-        if project == name:
+        if project == name and root != "legacy":
             return Fetch(project)
-        return Redirect(f"simple/{project}/") if root == "simple" else None
+        return Redirect(f"simple/{project}/") if root != "files" else None
 
 
 def _publish_project(
