@@ -149,6 +149,7 @@ def _planned(step: HistoryStep, sandbox: Sandbox) -> Plan:
     """Return the first plan of a step; record the files that it wrote."""
     # homes of earlier steps as well: a plugin that keeps a folder may write to any of them
     root = sandbox.folder.parent
+    gc.collect()  # a database that is closed by the collector copies its log into its file then
     before = files_below(root)
     plan = sandbox.plan()
     after = files_below(root)
