@@ -19,9 +19,8 @@ from reconciler.engine.explaining.explain import explain
 from reconciler.engine.inspect import Inspector
 from reconciler.engine.plugin_calls.plugin_errors import error_message
 from reconciler.engine.session.home import Home
-from reconciler.engine.session.session import Session
+from reconciler.engine.session.session import reading_session
 from reconciler.engine.sources.repository_resolution import groups_noun
-from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.errors import PluginFault, ReconcilerError, UsageFault
 from reconciler.model import (
@@ -296,15 +295,8 @@ class Browser:
     async def _explain(self, shown: Shown, subject: str) -> Document:
         remotes = Remotes(self._registry, self._home.caches(), offline=True)
         try:
-            session = Session(
-                reader=self._reader,
-                store=self._home.store(),
-                registry=self._registry,
-                remotes=remotes,
-                workdirs=self._home.workdirs(),
-                measurements=Measurements(),
-                clock=self._clock,
-                now=self._clock(),
+            session = reading_session(
+                self._home, self._registry, self._reader, remotes=remotes, clock=self._clock
             )
             return await explain(
                 session,

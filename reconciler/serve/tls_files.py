@@ -24,15 +24,14 @@ class TlsFiles:
 
     def check(self) -> None:
         """Raise UsageFault where the server could not use them."""
-        for option, path in ((CERTIFICATE, self.certificate), (KEY, self.key)):
-            _check_readable(option, path)
-        if not _holds(self.certificate, b"CERTIFICATE-----"):
+        certificate, key = _content(CERTIFICATE, self.certificate), _content(KEY, self.key)
+        if b"CERTIFICATE-----" not in certificate:
             raise UsageFault(
                 f"`{CERTIFICATE} {self.certificate}` holds no certificate",
                 hint="a PEM file: the server's own certificate first, then those that lead to its"
                 " authority",
             )
-        if not _holds(self.key, b"PRIVATE KEY-----"):
+        if b"PRIVATE KEY-----" not in key:
             raise UsageFault(
                 f"`{KEY} {self.key}` holds no private key",
                 hint="a PEM file with `BEGIN PRIVATE KEY`",
@@ -57,22 +56,22 @@ class TlsFiles:
                 f" {error.reason or 'neither is what it seems'}",
                 hint="PEM files of a certificate chain and of its key",
             ) from None
+        except OSError as error:  # one of them left while it was read
+            raise UsageFault(
+                f"`{self.certificate}` or `{self.key}` cannot be read: {error.strerror}",
+                hint="put both in place before SIGHUP",
+            ) from None
 
 
 def _refuse_password() -> str:
     raise _Encrypted
 
 
-def _check_readable(option: str, path: Path) -> None:
+def _content(option: str, path: Path) -> bytes:
     try:
-        with path.open("rb"):
-            pass
+        return path.read_bytes()
     except OSError as error:
         raise UsageFault(
             f"`{option} {path}` cannot be read: {error.strerror}",
             hint="the user that runs the server reads it, at the start and on SIGHUP",
         ) from None
-
-
-def _holds(path: Path, words: bytes) -> bool:
-    return words in path.read_bytes()

@@ -17,8 +17,7 @@ from reconciler.engine.pull_through.targets import PullTarget
 from reconciler.engine.pull_through.version_moments import VersionMoments
 from reconciler.engine.pull_through.versions import commit_pulled
 from reconciler.engine.session.home import Home
-from reconciler.engine.session.session import Session, WritingSession
-from reconciler.engine.transfer.measurements import Measurements
+from reconciler.engine.session.session import Session, WritingSession, reading_session
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.uploads.releasing import release_publications
 from reconciler.engine.upstream.relayed_files import Recorded
@@ -123,15 +122,8 @@ class PullThroughs:
         return self._remotes
 
     def _session(self, remotes: Remotes) -> Session:
-        return Session(
-            reader=self._writer(),
-            store=self._home.store(),
-            registry=self._registry,
-            remotes=remotes,
-            workdirs=self._home.workdirs(),
-            measurements=Measurements(),
-            clock=self._clock,
-            now=self._clock(),
+        return reading_session(
+            self._home, self._registry, self._writer(), remotes=remotes, clock=self._clock
         )
 
     def _await_version(self, publication: str) -> None:

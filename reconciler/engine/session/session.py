@@ -16,6 +16,7 @@ from reconciler.engine.run.fingerprints import SecretFingerprints
 from reconciler.engine.run.first_sights import FirstSights
 from reconciler.engine.run.lease import NO_PATIENCE, LeasePatience
 from reconciler.engine.run.progress import Progress, SilentProgress
+from reconciler.engine.session.home import Home
 from reconciler.engine.transfer.artifact_fetcher import InFlight
 from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
@@ -62,6 +63,27 @@ class Session:
         """Return the same session, with `writer` as its database."""
         shared = {name.name: getattr(self, name.name) for name in fields(self)}
         return WritingSession(**{**shared, "reader": writer}, writer=writer)
+
+
+def reading_session(
+    home: Home,
+    registry: Registry,
+    reader: Reader,
+    *,
+    remotes: Remotes,
+    clock: Callable[[], datetime],
+) -> Session:
+    """Return a session of a server, which reads and belongs to no run."""
+    return Session(
+        reader=reader,
+        store=home.store(),
+        registry=registry,
+        remotes=remotes,
+        workdirs=home.workdirs(),
+        measurements=Measurements(),
+        clock=clock,
+        now=clock(),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

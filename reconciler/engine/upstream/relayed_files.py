@@ -12,9 +12,8 @@ from time import monotonic
 
 from reconciler.database import Writer
 from reconciler.engine.session.home import Home
-from reconciler.engine.session.session import Session
+from reconciler.engine.session.session import Session, reading_session
 from reconciler.engine.sources.source_urls import SourceUrls
-from reconciler.engine.transfer.measurements import Measurements
 from reconciler.engine.transfer.remotes import Remotes
 from reconciler.engine.upstream.file_places import FilePlace, FilePlaces
 from reconciler.errors import ReconcilerError, StateFault, Temporary
@@ -243,15 +242,8 @@ class RelayedFiles:
         return self._sources.urls
 
     def _reading_session(self, remotes: Remotes) -> Session:
-        return Session(
-            reader=self._writer(),
-            store=self._home.store(),
-            registry=self._registry,
-            remotes=remotes,
-            workdirs=self._home.workdirs(),
-            measurements=Measurements(),
-            clock=self._clock,
-            now=self._clock(),
+        return reading_session(
+            self._home, self._registry, self._writer(), remotes=remotes, clock=self._clock
         )
 
     def _opened(self, remote: Remote) -> OpenRemote:
